@@ -1,0 +1,90 @@
+# Farol. Targets: all test check asan tsan bench agent install clean.
+# VARIANT=asan|tsan builds the same tree with sanitizers into build/<variant>/.
+
+VERSION  := 0.1.0
+CXX      ?= g++
+VARIANT  ?= release
+PREFIX   ?= /usr/local
+DESTDIR  ?=
+
+OUT := $(if $(filter release,$(VARIANT)),build,build/$(VARIANT))
+OBJ := $(OUT)/obj
+
+WARNINGS  := -Wall -Wextra -Wpedantic -Wshadow -Werror -Wformat -Werror=format-security
+HARDENING := -fstack-protector-strong -fstack-clash-protection -fcf-protection -D_GLIBCXX_ASSERTIONS
+LINK_HARDENING := -pie -Wl,-z,relro,-z,now -Wl,-z,noexecstack
+ifeq ($(VARIANT),release)
+  MODE := -O2 -g -D_FORTIFY_SOURCE=3
+else ifeq ($(VARIANT),asan)
+  MODE := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+else ifeq ($(VARIANT),tsan)
+  MODE := -O1 -g -fsanitize=thread -fno-omit-frame-pointer
+endif
+CXXFLAGS += -std=c++20 $(MODE) -fPIE $(WARNINGS) $(HARDENING) -pthread -Iinclude -MMD -MP
+LDFLAGS  += $(MODE) -pthread $(LINK_HARDENING)
+
+area = $(patsubst src/%.cpp,$(OBJ)/%.o,$(filter-out %/main.cpp,$(wildcard src/$(1)/*.cpp)))
+main = $(OBJ)/$(1)/main.o
+
+COMMON     := $(call area,common)
+MONITORING := $(call area,monitoring)
+HTTP       := $(call area,http)
+PROXY      := $(call area,proxy)
+MONITOR    := $(call area,monitor)
+PROXYCTL   := $(call area,proxyctl)
+
+PROGRAMS := $(OUT)/reverseProxy $(OUT)/monitorUDP $(OUT)/proxyctl
+TEST_OBJ := $(patsubst %.cpp,$(OBJ)/%.o,$(wildcard test/*.cpp test/*/*.cpp))
+
+.PHONY: all programs unit test check asan tsan bench agent install clean
+.DELETE_ON_ERROR:
+
+all: programs
+programs: $(PROGRAMS)
+unit: $(OUT)/unit_tests
+
+$(OUT)/reverseProxy: $(COMMON) $(MONITORING) $(HTTP) $(PROXY) $(call main,proxy)
+	$(CXX) $(LDFLAGS) $^ -lfmt -lcrypto -o $@
+$(OUT)/monitorUDP: $(COMMON) $(MONITORING) $(MONITOR) $(call main,monitor)
+	$(CXX) $(LDFLAGS) $^ -lfmt -lcrypto -o $@
+$(OUT)/proxyctl: $(COMMON) $(MONITORING) $(PROXYCTL) $(call main,proxyctl)
+	$(CXX) $(LDFLAGS) $^ -lfmt -lcrypto -lcurl -o $@
+$(OUT)/unit_tests: $(COMMON) $(MONITORING) $(HTTP) $(PROXY) $(MONITOR) $(PROXYCTL) $(TEST_OBJ)
+	$(CXX) $(LDFLAGS) $^ -lfmt -lcrypto -lcurl -o $@
+
+# One static agent to copy to any Linux machine of this architecture.
+agent: build/agent/monitorUDP
+build/agent/monitorUDP: $(COMMON) $(MONITORING) $(MONITOR) $(call main,monitor)
+	@mkdir -p $(@D)
+	$(CXX) $(MODE) -pthread -static-pie -Wl,-z,relro,-z,now -Wl,--no-warnings $^ -lfmt -lcrypto -o $@
+
+$(OBJ)/%.o: src/%.cpp
+	@mkdir -p $(@D)
+	$(CXX) $(CXXFLAGS) -c $< -o $@
+$(OBJ)/test/%.o: test/%.cpp
+	@mkdir -p $(@D)
+	$(CXX) $(CXXFLAGS) -Itest -c $< -o $@
+
+test: programs unit
+	scripts/test --no-setup
+check: programs unit
+	scripts/check
+	$(OUT)/unit_tests
+asan:
+	$(MAKE) VARIANT=asan programs unit
+tsan:
+	$(MAKE) VARIANT=tsan programs unit
+bench: programs
+	scripts/bench
+
+install: programs
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/systemd/system $(DESTDIR)$(PREFIX)/share/doc/farol
+	install -m 755 $(PROGRAMS) $(DESTDIR)$(PREFIX)/bin
+	for unit in packaging/systemd/*.service; do \
+	  sed 's|@BINDIR@|$(PREFIX)/bin|g' $$unit > $(DESTDIR)$(PREFIX)/lib/systemd/system/$$(basename $$unit); done
+	install -m 644 README.md LICENSE CHANGELOG.md docs/*.md $(DESTDIR)$(PREFIX)/share/doc/farol
+
+clean:
+	rm -rf build
+
+-include $(shell find $(OBJ) -name '*.d' 2>/dev/null)

@@ -1,0 +1,34 @@
+#pragma once
+
+#include <optional>
+
+#include "common/address.hpp"
+#include "common/fd.hpp"
+
+namespace farol {
+
+/// A listening TCP socket (dual stack on the IPv6 wildcard). TCP_NODELAY is set here and inherited by every accepted
+/// socket, which saves a system call per connection. TCP_DEFER_ACCEPT is not: servers may speak first.
+/// Thread safety: any number of threads may accept at once; close_listening() from any thread.
+class Listener {
+ public:
+  /// Throws StartError: "cannot listen on 0.0.0.0:80: Address already in use", with the way out where there is one.
+  explicit Listener(const Address& address);
+
+  /// The address it really listens on (port 0 resolved).
+  [[nodiscard]] const Address& address() const { return address_; }
+  [[nodiscard]] int fd() const { return fd_.get(); }
+
+  enum class Outcome { accepted, again, out_of_resources, closed };
+  /// Blocks for the next client. `again`: that client is gone already; `out_of_resources`: pause, then retry.
+  Outcome accept(Fd& socket, Address& peer) const;
+
+  /// No more clients, at once: every blocked accept returns `closed`, new connections are refused.
+  void close_listening() const;
+
+ private:
+  Address address_;
+  Fd fd_;
+};
+
+}  // namespace farol

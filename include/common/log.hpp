@@ -1,0 +1,83 @@
+#pragma once
+
+#include <fmt/format.h>
+
+#include <atomic>
+#include <concepts>
+#include <cstdint>
+#include <initializer_list>
+#include <string>
+#include <string_view>
+
+#include "common/clock.hpp"
+
+namespace farol {
+
+enum class LogLevel { error, warn, info, debug };
+enum class LogFormat { text, json };
+
+/// One `key=value` of a log line. Numbers stay bare in JSON, everything else is quoted where its format needs it.
+class LogField {
+ public:
+  LogField(std::string_view key, std::string_view value) : key_(key), value_(value) {}
+  LogField(std::string_view key, const char* value) : key_(key), value_(value) {}
+  LogField(std::string_view key, const std::string& value) : key_(key), value_(value) {}
+  template <std::integral Number>
+  LogField(std::string_view key, Number value) : key_(key), value_(fmt::format("{}", value)), number_(true) {}
+  LogField(std::string_view key, double value, int decimals)
+      : key_(key), value_(fmt::format("{:.{}f}", value, decimals)), number_(true) {}
+
+  [[nodiscard]] std::string_view key() const { return key_; }
+  [[nodiscard]] std::string_view value() const { return value_; }
+  [[nodiscard]] bool is_number() const { return number_; }
+
+ private:
+  std::string_view key_;
+  std::string value_;
+  bool number_ = false;
+};
+
+/// Writes log lines: logfmt (`level=info msg="…" key=value`) or JSON, one line = one write(2). A reader that does not
+/// keep up (a blocked pipe) costs lines, never time: lines that would block are dropped and counted.
+/// Owned by main, borrowed by everything; any thread may log. Keys are string literals.
+class Logger {
+ public:
+  Logger(int fd, LogLevel level, LogFormat format) : fd_(fd), level_(level), format_(format) {}
+
+  [[nodiscard]] bool enabled(LogLevel level) const { return level <= level_.load(std::memory_order_relaxed); }
+  void log(LogLevel level, std::string_view message, std::initializer_list<LogField> fields = {}) const;
+
+  void error(std::string_view message, std::initializer_list<LogField> f = {}) const { log(LogLevel::error, message, f); }
+  void warn(std::string_view message, std::initializer_list<LogField> f = {}) const { log(LogLevel::warn, message, f); }
+  void info(std::string_view message, std::initializer_list<LogField> f = {}) const { log(LogLevel::info, message, f); }
+  void debug(std::string_view message, std::initializer_list<LogField> f = {}) const { log(LogLevel::debug, message, f); }
+
+  /// Lines that were not written because the reader did not keep up.
+  [[nodiscard]] std::uint64_t dropped() const { return dropped_.load(std::memory_order_relaxed); }
+
+ private:
+  const int fd_;
+  std::atomic<LogLevel> level_;
+  const LogFormat format_;
+  mutable std::atomic<std::uint64_t> dropped_{0};
+};
+
+/// Lets one event through per period and counts the rest, so that a flood costs one line a second. Not thread-safe:
+/// each belongs to one thread.
+class RateLimit {
+ public:
+  explicit RateLimit(Duration period) : period_(period) {}
+  /// True when the event may be reported now; `suppressed` then says how many were not since the last one.
+  bool allow(TimePoint now, std::uint64_t& suppressed);
+
+ private:
+  const Duration period_;
+  TimePoint next_ = TimePoint::min();
+  std::uint64_t suppressed_ = 0;
+};
+
+/// The line itself, without its newline: pure, for tests.
+std::string format_log_line(LogFormat format, LogLevel level, std::string_view message,
+                            std::initializer_list<LogField> fields);
+
+}  // namespace farol

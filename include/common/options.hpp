@@ -1,0 +1,40 @@
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <functional>
+#include <optional>
+#include <string>
+
+#include "common/clock.hpp"
+#include "common/log.hpp"
+
+namespace farol {
+
+inline constexpr const char* kVersion = "0.1.0";
+inline constexpr int kExitUsage = 64;  ///< EX_USAGE: the command line or the configuration is wrong
+inline constexpr int kExitCannotStart = 1;
+
+/// The flags that every program has.
+struct CommonOptions {
+  LogLevel log_level = LogLevel::info;
+  LogFormat log_format = LogFormat::text;
+  bool check_config = false;
+};
+
+/// Adds --version, --config, --check-config, --log-level and --log-format. `options` must outlive the parse.
+void add_common_options(CLI::App& app, CommonOptions& options);
+
+/// Adds a flag that takes a duration with a unit ("500ms", "5s", "1h"; bare numbers are seconds).
+CLI::Option* add_duration(CLI::App& app, const std::string& flag, Duration& value, const std::string& help);
+
+/// Turns "500ms", "20" or "1h" into a Duration. Throws UsageError. For the positional interval of monitorUDP.
+Duration parse_duration(const std::string& text);
+
+/// Parses. --help and --version print and come back as 0; a wrong command line or configuration file throws UsageError
+/// naming what, where and what would be right. Empty: go on and run.
+std::optional<int> parse_command_line(CLI::App& app, int argc, const char* const* argv);
+
+/// main() of every program: runs `body` and turns its errors into one line on stderr and the contract's exit codes.
+int run_program(const char* name, const std::function<int()>& body);
+
+}  // namespace farol

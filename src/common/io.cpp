@@ -1,0 +1,91 @@
+#include "common/io.hpp"
+
+#include <linux/sockios.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+
+#include <cerrno>
+
+#include "common/error.hpp"
+
+namespace farol {
+namespace {
+
+IoResult result_of(ssize_t n) {
+  using Status = IoResult::Status;
+  if (n > 0) return {Status::ok, static_cast<std::size_t>(n), 0};
+  if (n == 0) return {Status::eof, 0, 0};
+  // A blocking socket whose SO_RCVTIMEO or SO_SNDTIMEO ran out says EAGAIN too.
+  if (errno == EAGAIN || errno == EWOULDBLOCK) return {Status::again, 0, 0};
+  return {Status::error, 0, errno};
+}
+
+ConnectResult connect_error(int error) {
+  switch (error) {
+    case 0: return ConnectResult::connected;
+    case ETIMEDOUT: return ConnectResult::timed_out;
+    case EADDRNOTAVAIL:
+    case ENOBUFS:
+    case ENOMEM:
+    case EAGAIN: return ConnectResult::no_resources;
+    case ECONNREFUSED: return ConnectResult::refused;
+    default: return ConnectResult::unreachable;
+  }
+}
+
+}  // namespace
+
+IoResult Channel::read(std::span<std::byte> buffer) const {
+  return result_of(retry_eintr([&] { return ::recv(fd(), buffer.data(), buffer.size(), 0); }));
+}
+
+IoResult Channel::write(std::span<const std::byte> data) const {
+  return result_of(retry_eintr([&] { return ::send(fd(), data.data(), data.size(), MSG_NOSIGNAL); }));
+}
+
+void Channel::shutdown_write() const { ::shutdown(fd(), SHUT_WR); }
+
+void Channel::shut_down() const { ::shutdown(fd(), SHUT_RDWR); }
+
+void Channel::reset_on_close() const {
+  const linger at_once{1, 0};
+  ::setsockopt(fd(), SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+}
+
+std::size_t Channel::unacknowledged() const {
+  int bytes = 0;
+  return ::ioctl(fd(), SIOCOUTQ, &bytes) == 0 && bytes > 0 ? static_cast<std::size_t>(bytes) : 0;
+}
+
+int Channel::take_error() const {
+  int error = 0;
+  socklen_t size = sizeof error;
+  return ::getsockopt(fd(), SOL_SOCKET, SO_ERROR, &error, &size) == 0 ? error : errno;
+}
+
+Task<ConnectResult> connect_stream(Channel& channel, Address target, TimePoint deadline) {
+  const SockAddr raw = target.raw();
+  if (::connect(channel.fd(), raw.get(), raw.size) == 0) co_return ConnectResult::connected;
+  // EINTR: the attempt goes on in the kernel, exactly as after EINPROGRESS.
+  if (errno != EINPROGRESS && errno != EINTR) co_return connect_error(errno);
+  const Wait wait = co_await channel.writable(deadline);
+  if (wait == Wait::timeout) co_return ConnectResult::timed_out;
+  if (wait == Wait::cut) co_return ConnectResult::cut;
+  co_return connect_error(channel.take_error());
+}
+
+Task<bool> write_all(Channel& channel, std::span<const std::byte> data, TimePoint deadline) {
+  while (!data.empty()) {
+    const IoResult sent = channel.write(data);
+    if (sent.status == IoResult::Status::ok) {
+      data = data.subspan(sent.bytes);
+      continue;
+    }
+    if (sent.status != IoResult::Status::again) co_return false;
+    const Wait wait = co_await channel.writable(deadline);
+    if (wait != Wait::ready) co_return false;
+  }
+  co_return true;
+}
+
+}  // namespace farol

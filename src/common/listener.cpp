@@ -1,0 +1,73 @@
+#include "common/listener.hpp"
+
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+
+#include "common/error.hpp"
+
+namespace farol {
+namespace {
+
+constexpr int kBacklog = 4096;
+
+void set_option(const Fd& fd, int level, int name, int value) {
+  check("setsockopt", ::setsockopt(fd.get(), level, name, &value, sizeof value));
+}
+
+std::string listen_failure(const Address& address, int error) {
+  if (error == EACCES && address.port() < 1024)
+    return "port " + std::to_string(address.port()) + " needs CAP_NET_BIND_SERVICE (try --listen :8080)";
+  std::string where = address.text();
+  if (address.family() == AF_INET6 && address.is_wildcard()) where = "0.0.0.0:" + std::to_string(address.port());
+  return "cannot listen on " + where + ": " + error_text(error);
+}
+
+/// The wildcard falls back to IPv4 alone on a machine without IPv6.
+Fd open_socket(Address& address) {
+  Fd fd(::socket(address.family(), SOCK_STREAM | SOCK_CLOEXEC, 0));
+  if (!fd && errno == EAFNOSUPPORT && address.is_wildcard()) {
+    address = Address::ipv4(0, address.port());
+    fd = Fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  }
+  return fd;
+}
+
+}  // namespace
+
+Listener::Listener(const Address& address) : address_(address) {
+  fd_ = open_socket(address_);
+  if (!fd_) throw StartError(listen_failure(address_, errno));
+  set_option(fd_, SOL_SOCKET, SO_REUSEADDR, 1);
+  set_option(fd_, IPPROTO_TCP, TCP_NODELAY, 1);
+  set_option(fd_, SOL_SOCKET, SO_KEEPALIVE, 1);
+  if (address_.family() == AF_INET6) set_option(fd_, IPPROTO_IPV6, IPV6_V6ONLY, address_.is_wildcard() ? 0 : 1);
+  const SockAddr raw = address_.raw();
+  if (::bind(fd_.get(), raw.get(), raw.size) < 0 || ::listen(fd_.get(), kBacklog) < 0)
+    throw StartError(listen_failure(address_, errno));
+  SockAddr bound;
+  check("getsockname", ::getsockname(fd_.get(), bound.get(), &bound.size));
+  address_ = Address::from(bound);
+}
+
+Listener::Outcome Listener::accept(Fd& socket, Address& peer) const {
+  SockAddr raw;
+  socket = Fd(::accept4(fd_.get(), raw.get(), &raw.size, SOCK_CLOEXEC));
+  if (socket) {
+    peer = Address::from(raw);
+    return Outcome::accepted;
+  }
+  switch (errno) {
+    case EMFILE:
+    case ENFILE:
+    case ENOBUFS:
+    case ENOMEM: return Outcome::out_of_resources;
+    case EINVAL:
+    case EBADF: return Outcome::closed;
+    default: return Outcome::again;  // ECONNABORTED, EINTR, EPROTO …: that client's trouble, not ours
+  }
+}
+
+void Listener::close_listening() const { ::shutdown(fd_.get(), SHUT_RDWR); }
+
+}  // namespace farol

@@ -1,0 +1,94 @@
+#include "common/log.hpp"
+
+#include <poll.h>
+#include <unistd.h>
+
+#include <utility>
+
+namespace farol {
+namespace {
+
+std::string_view level_name(LogLevel level) {
+  switch (level) {
+    case LogLevel::error: return "error";
+    case LogLevel::warn: return "warn";
+    case LogLevel::info: return "info";
+    case LogLevel::debug: return "debug";
+  }
+  return "?";
+}
+
+/// Quoted, with control bytes escaped: bytes from the network cannot forge a second log line.
+void append_quoted(std::string& out, std::string_view text) {
+  out += '"';
+  for (const char c : text) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (c == '"' || c == '\\') {
+      out += '\\';
+      out += c;
+    } else if (byte < 0x20 || byte == 0x7f) {
+      out += fmt::format("\\u{:04x}", byte);
+    } else {
+      out += c;
+    }
+  }
+  out += '"';
+}
+
+void append_value(std::string& out, const LogField& field) {
+  const std::string_view value = field.value();
+  const bool bare = !value.empty() && value.find_first_of(" \"=\\\t\r\n") == std::string_view::npos &&
+                    std::string_view::npos == value.find_first_of(std::string_view("\x7f\x1b\0", 3));
+  if (bare)
+    out += value;
+  else
+    append_quoted(out, value);
+}
+
+}  // namespace
+
+std::string format_log_line(LogFormat format, LogLevel level, std::string_view message,
+                            std::initializer_list<LogField> fields) {
+  std::string line;
+  line.reserve(256);
+  const bool json = format == LogFormat::json;
+  line += json ? "{\"level\":\"" : "level=";
+  line += level_name(level);
+  line += json ? "\",\"msg\":" : " msg=";
+  append_quoted(line, message);
+  for (const LogField& field : fields) {
+    line += json ? ",\"" : " ";
+    line += field.key();
+    line += json ? "\":" : "=";
+    if (!json)
+      append_value(line, field);
+    else if (field.is_number())
+      line += field.value();
+    else
+      append_quoted(line, field.value());
+  }
+  if (json) line += '}';
+  return line;
+}
+
+void Logger::log(LogLevel level, std::string_view message, std::initializer_list<LogField> fields) const {
+  if (!enabled(level)) return;
+  std::string line = format_log_line(format_, level, message, fields);
+  line += '\n';
+  // A writable pipe takes PIPE_BUF bytes without blocking; a longer line than that is not one of ours.
+  pollfd writable{fd_, POLLOUT, 0};
+  const bool room = ::poll(&writable, 1, 0) > 0 && (writable.revents & POLLOUT) != 0;
+  if (!room || ::write(fd_, line.data(), line.size()) < 0) dropped_.fetch_add(1, std::memory_order_relaxed);
+}
+
+bool RateLimit::allow(TimePoint now, std::uint64_t& suppressed) {
+  if (now < next_) {
+    ++suppressed_;
+    return false;
+  }
+  next_ = now + period_;
+  suppressed = std::exchange(suppressed_, 0);
+  return true;
+}
+
+}  // namespace farol

@@ -1,0 +1,98 @@
+#include "common/options.hpp"
+
+#include <csignal>
+#include <cstdio>
+#include <iostream>
+#include <map>
+
+#include "common/error.hpp"
+
+namespace farol {
+namespace {
+
+const std::map<std::string, LogLevel> kLevels = {
+    {"error", LogLevel::error}, {"warn", LogLevel::warn}, {"info", LogLevel::info}, {"debug", LogLevel::debug}};
+const std::map<std::string, LogFormat> kFormats = {{"text", LogFormat::text}, {"json", LogFormat::json}};
+
+CLI::AsNumberWithUnit seconds_with_unit() {
+  const std::map<std::string, double> units = {{"us", 1e-6}, {"ms", 1e-3}, {"s", 1.0},
+                                               {"m", 60.0},  {"h", 3600.0}, {"d", 86400.0}};
+  return CLI::AsNumberWithUnit(units, CLI::AsNumberWithUnit::CASE_SENSITIVE, "DURATION");
+}
+
+/// CLI11's words, made to name the file when it was the file, and to end in the way out.
+std::string explain(const CLI::App& app, const CLI::ParseError& error) {
+  std::string text = error.what();
+  while (!text.empty() && text.back() == '\n') text.pop_back();
+  for (char& c : text)
+    if (c == '\n') c = ' ';
+  const CLI::Option* config = app.get_config_ptr();
+  const bool from_file = dynamic_cast<const CLI::ConfigError*>(&error) != nullptr ||
+                         dynamic_cast<const CLI::FileError*>(&error) != nullptr;
+  if (from_file && config != nullptr && config->count() > 0) {
+    constexpr std::string_view prefix = "INI was not able to parse ";
+    if (text.rfind(prefix, 0) == 0) text = "unknown key '" + text.substr(prefix.size()) + "'";
+    text = "configuration file " + config->as<std::string>() + ": " + text;
+  }
+  return text + " (see --help)";
+}
+
+}  // namespace
+
+void add_common_options(CLI::App& app, CommonOptions& options) {
+  app.set_version_flag("--version", app.get_name() + " " + kVersion);
+  app.set_config("--config", "", "read flags from this TOML/INI file; the command line wins")->check(CLI::ExistingFile);
+  app.allow_config_extras(CLI::config_extras_mode::error);
+  app.add_flag("--check-config", options.check_config, "validate the configuration, then exit")->configurable(false);
+  app.add_option("--log-level", options.log_level, "error, warn, info or debug")
+      ->transform(CLI::CheckedTransformer(kLevels))
+      ->default_str("info");
+  app.add_option("--log-format", options.log_format, "text or json")
+      ->transform(CLI::CheckedTransformer(kFormats))
+      ->default_str("text");
+}
+
+CLI::Option* add_duration(CLI::App& app, const std::string& flag, Duration& value, const std::string& help) {
+  const std::function<void(const double&)> store = [&value](const double& seconds) { value = from_seconds(seconds); };
+  return app.add_option_function<double>(flag, store, help)
+      ->transform(seconds_with_unit())
+      ->check(CLI::Range(0.0, 1e8).description(""))
+      ->type_name("DURATION")
+      ->default_str(fmt::format("{}{}", value < std::chrono::seconds(1) ? to_ms(value) : to_seconds(value),
+                                value < std::chrono::seconds(1) ? "ms" : "s"));
+}
+
+Duration parse_duration(const std::string& text) {
+  std::string number = text;
+  if (const std::string error = seconds_with_unit()(number); !error.empty())
+    throw UsageError("'" + text + "' is not a duration (want 20, 0.5, 500ms, 20s or 1h)");
+  const double seconds = std::stod(number);
+  if (!(seconds >= 0 && seconds <= 1e8)) throw UsageError("'" + text + "' is out of range (0 to 1e8 seconds)");
+  return from_seconds(seconds);
+}
+
+std::optional<int> parse_command_line(CLI::App& app, int argc, const char* const* argv) {
+  try {
+    app.parse(argc, argv);
+    return std::nullopt;
+  } catch (const CLI::Success& request) {
+    return app.exit(request);  // --help, --version: printed by CLI11
+  } catch (const CLI::ParseError& error) {
+    throw UsageError(explain(app, error));
+  }
+}
+
+int run_program(const char* name, const std::function<int()>& body) {
+  std::signal(SIGPIPE, SIG_IGN);
+  try {
+    return body();
+  } catch (const UsageError& error) {
+    std::cerr << fmt::format("{}: {}\n", name, error.what());
+    return kExitUsage;
+  } catch (const std::exception& error) {
+    std::cerr << fmt::format("{}: {}\n", name, error.what());
+    return kExitCannotStart;
+  }
+}
+
+}  // namespace farol

@@ -1,0 +1,316 @@
+#include "common/threads_engine.hpp"
+
+#include <poll.h>
+#include <sys/socket.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+
+#include <algorithm>
+#include <array>
+
+#include "common/error.hpp"
+#include "common/fd.hpp"
+
+namespace farol {
+namespace {
+
+constexpr std::size_t kStack = 64 * 1024;
+constexpr std::size_t kScratch = 16 * 1024;
+constexpr auto kSupervisorTick = std::chrono::milliseconds(100);
+constexpr auto kAcceptPause = std::chrono::milliseconds(100);
+
+/// Everything of Io that is the same on a worker and on its partner: waits block.
+class BlockingIo : public Io {
+ public:
+  explicit BlockingIo(const StopEvent& cut) : cut_(cut) {}
+
+  Fd open_stream(int family, TimePoint deadline, int& error) override {
+    Fd fd(::socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    error = fd ? 0 : errno;
+    if (!fd) return fd;
+    const int on = 1;
+    ::setsockopt(fd.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    ::setsockopt(fd.get(), SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
+    if (deadline != kNever) {  // connect(2) honours SO_SNDTIMEO; a later send that runs into it says "again"
+      const auto left = std::max<Duration>(deadline - Clock::now(), std::chrono::milliseconds(1));
+      const auto us = std::chrono::duration_cast<std::chrono::microseconds>(left).count();
+      const timeval limit{us / 1'000'000, us % 1'000'000};
+      ::setsockopt(fd.get(), SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
+    }
+    return fd;
+  }
+
+  bool wait_now(WaitFor& wait) override {
+    if (wait.want() == Want::time) {
+      wait.result = cut_.wait_until(wait.deadline()) ? Wait::cut : Wait::timeout;
+      return true;
+    }
+    const short events = wait.want() == Want::read ? POLLIN : POLLOUT;
+    pollfd fd{wait.channel()->fd(), events, 0};
+    for (;;) {
+      if (::poll(&fd, 1, poll_timeout(wait.deadline(), Clock::now())) > 0) break;
+      if (Clock::now() < wait.deadline()) continue;
+      wait.result = Wait::timeout;
+      return true;
+    }
+    wait.result = cut_.fired() ? Wait::cut : Wait::ready;
+    return true;
+  }
+
+  void suspend(WaitFor&, std::coroutine_handle<>) override {}  // never reached: every wait ends in wait_now
+
+ private:
+  const StopEvent& cut_;
+};
+
+void run_to_end(Task<>& task) {
+  task.start();
+  task.result();
+}
+
+}  // namespace
+
+/// The thread that runs the second coroutine of a worker's connection. Started with the first one.
+class ThreadsEngine::Partner final : public BlockingIo {
+ public:
+  Partner(const StopEvent& cut, const std::string& name) : BlockingIo(cut) {
+    auto started = Thread::try_start(name + "-back", [this] { run(); }, kStack);
+    if (started) thread_ = std::move(*started);
+  }
+  ~Partner() override {
+    {
+      MutexLock lock(mutex_);
+      ending_ = true;
+    }
+    changed_.notify_all();
+  }
+
+  [[nodiscard]] bool started() const { return thread_.joinable(); }
+  void give(Spawned& slot) {
+    {
+      MutexLock lock(mutex_);
+      job_ = &slot;
+    }
+    changed_.notify_one();
+  }
+  void wait_for(Spawned& slot) NO_THREAD_SAFETY_ANALYSIS {
+    std::unique_lock lock(mutex_.native());
+    changed_.wait(lock, [&] { return slot.finished; });
+  }
+
+  bool spawn(Spawned&, const std::function<Task<>(Io&)>&) override { return false; }
+  bool join_now(Spawned&) override { return true; }
+  std::span<std::byte> scratch() override { return {scratch_, kScratch}; }
+  void supervise(Supervised&) override {}
+  void release(Supervised&) override {}
+
+ private:
+  void run() {
+    std::array<std::byte, kScratch> buffer;
+    scratch_ = buffer.data();
+    while (Spawned* job = next_job()) {
+      job->task.start();
+      finish(*job);
+    }
+  }
+  Spawned* next_job() NO_THREAD_SAFETY_ANALYSIS {
+    std::unique_lock lock(mutex_.native());
+    changed_.wait(lock, [&] { return job_ != nullptr || ending_; });
+    return std::exchange(job_, nullptr);
+  }
+  void finish(Spawned& job) {
+    {
+      MutexLock lock(mutex_);
+      job.finished = true;  // the worker may destroy the job from here on
+    }
+    changed_.notify_one();
+  }
+
+  std::byte* scratch_ = nullptr;  ///< on the partner's own stack
+  Mutex mutex_;
+  std::condition_variable changed_;
+  Spawned* job_ GUARDED_BY(mutex_) = nullptr;
+  bool ending_ GUARDED_BY(mutex_) = false;
+  Thread thread_;  // last: joined before what it uses goes
+};
+
+/// A thread that accepts and serves.
+class ThreadsEngine::Worker final : public BlockingIo {
+ public:
+  Worker(ThreadsEngine& engine, std::size_t listener)
+      : BlockingIo(engine.cut_), engine_(engine), listener_(listener) {}
+
+  [[nodiscard]] std::size_t listener() const { return listener_; }
+
+  bool start() {
+    auto started = Thread::try_start(engine_.options_.name, [this] { run(); }, kStack);
+    if (started) thread_ = std::move(*started);
+    return started.has_value();
+  }
+
+  bool spawn(Spawned& slot, const std::function<Task<>(Io&)>& body) override {
+    if (!partner_) partner_ = std::make_unique<Partner>(engine_.cut_, engine_.options_.name);
+    if (!partner_->started()) {
+      partner_.reset();
+      return false;
+    }
+    slot.task = body(*partner_);
+    partner_->give(slot);
+    return true;
+  }
+  bool join_now(Spawned& slot) override {
+    partner_->wait_for(slot);
+    return true;
+  }
+  std::span<std::byte> scratch() override { return {scratch_, kScratch}; }
+
+  void supervise(Supervised& session) override {
+    MutexLock lock(mutex_);
+    session_ = &session;
+    if (engine_.cut_.fired()) session.cut(false);
+  }
+  void release(Supervised&) override {
+    MutexLock lock(mutex_);
+    session_ = nullptr;
+  }
+  void check_session(TimePoint now, bool cut) {
+    MutexLock lock(mutex_);
+    if (session_ == nullptr) return;
+    if (cut)
+      session_->cut(false);
+    else if (session_->expired(now))
+      session_->cut(true);
+  }
+
+ private:
+  void run() {
+    std::array<std::byte, kScratch> buffer;
+    scratch_ = buffer.data();
+    engine_.work(*this);
+  }
+
+  ThreadsEngine& engine_;
+  const std::size_t listener_;
+  std::byte* scratch_ = nullptr;
+  std::unique_ptr<Partner> partner_;
+  Mutex mutex_;
+  Supervised* session_ GUARDED_BY(mutex_) = nullptr;
+  Thread thread_;  // last: joined before what it uses goes
+};
+
+ThreadsEngine::ThreadsEngine(std::vector<const Listener*> listeners, Handler handler, Options options,
+                             const Logger& log)
+    : listeners_(std::move(listeners)), handler_(std::move(handler)), options_(std::move(options)), log_(log) {
+  for (std::size_t i = 0; i < listeners_.size(); ++i) waiting_.push_back(std::make_unique<std::atomic<int>>(0));
+  supervisor_ = Thread(options_.name + "-watch", [this] { supervise_all(); });
+  for (std::size_t i = 0; i < listeners_.size(); ++i)
+    if (!start_worker(i)) throw StartError("cannot start a thread: " + error_text(EAGAIN));
+}
+
+ThreadsEngine::~ThreadsEngine() {
+  stop();
+  cut();
+  supervisor_.join();
+}
+
+void ThreadsEngine::stop() {
+  stop_.fire();
+  for (const Listener* listener : listeners_) listener->close_listening();
+}
+
+void ThreadsEngine::cut() { cut_.fire(); }
+
+bool ThreadsEngine::start_worker(std::size_t listener) {
+  auto worker = std::make_unique<Worker>(*this, listener);
+  waiting_[listener]->fetch_add(1);
+  MutexLock lock(mutex_);
+  if (stop_.fired() || !worker->start()) {
+    waiting_[listener]->fetch_sub(1);
+    return false;
+  }
+  workers_.push_back(std::move(worker));
+  return true;
+}
+
+void ThreadsEngine::work(Worker& self) {
+  std::atomic<int>& waiting = *waiting_[self.listener()];
+  Accepted client;
+  while (next_client(self, client)) {
+    // The last one waiting leaves a successor behind. Without a thread for it, clients wait in the backlog until a
+    // worker comes back: nobody is lost.
+    if (waiting.fetch_sub(1) == 1) start_worker(self.listener());
+    serve(self, std::move(client));
+    if (waiting.fetch_add(1) >= static_cast<int>(options_.idle_workers)) break;
+  }
+  waiting.fetch_sub(1);
+  retire(self);
+}
+
+bool ThreadsEngine::next_client(Worker& self, Accepted& client) {
+  const Listener& listener = *listeners_[self.listener()];
+  client.local = listener.address();
+  client.listener = self.listener();
+  for (;;) {
+    switch (listener.accept(client.socket, client.peer)) {
+      case Listener::Outcome::accepted: break;
+      case Listener::Outcome::again: continue;
+      case Listener::Outcome::out_of_resources:
+        if (stop_.wait_until(Clock::now() + kAcceptPause)) return false;
+        continue;
+      case Listener::Outcome::closed: return false;
+    }
+    if (active_.fetch_add(1) < options_.max_connections) return true;
+    active_.fetch_sub(1);
+    refused_.fetch_add(1);
+    client.socket.reset();
+  }
+}
+
+void ThreadsEngine::serve(Worker& self, Accepted client) {
+  try {
+    Task<> connection = handler_(self, std::move(client));
+    run_to_end(connection);
+  } catch (const std::exception& error) {
+    log_.error("connection failed", {{"reason", error.what()}});
+  }
+  active_.fetch_sub(1);
+}
+
+void ThreadsEngine::retire(Worker& self) {
+  {
+    MutexLock lock(mutex_);
+    const auto mine = std::find_if(workers_.begin(), workers_.end(), [&](const auto& w) { return w.get() == &self; });
+    retired_.splice(retired_.end(), workers_, mine);
+  }
+  retired_one_.notify_one();
+}
+
+void ThreadsEngine::supervise_all() {
+  bool cutting = false;
+  while (!cutting) {
+    cutting = cut_.wait_until(Clock::now() + kSupervisorTick);
+    check_sessions(cutting);
+    join_retired();
+  }
+  wait_for_workers();
+  join_retired();
+}
+
+void ThreadsEngine::check_sessions(bool cutting) {
+  MutexLock lock(mutex_);
+  const TimePoint now = Clock::now();
+  for (const auto& worker : workers_) worker->check_session(now, cutting);
+}
+
+void ThreadsEngine::join_retired() {
+  std::list<std::unique_ptr<Worker>> ended;
+  MutexLock lock(mutex_);
+  ended.swap(retired_);
+}
+
+void ThreadsEngine::wait_for_workers() {
+  std::unique_lock lock(mutex_.native());
+  retired_one_.wait(lock, [this]() NO_THREAD_SAFETY_ANALYSIS { return workers_.empty(); });
+}
+
+}  // namespace farol

@@ -1,0 +1,20 @@
+#include "proxy/status.hpp"
+
+namespace farol::proxy {
+
+const char* to_string(Source source) { return source == Source::agent ? "agent" : "static"; }
+
+const char* to_string(State state) {
+  switch (state) {
+    case State::new_: return "new";
+    case State::up: return "up";
+    case State::stale: return "stale";
+    case State::down: return "down";
+    case State::ejected: return "ejected";
+    case State::drain: return "drain";
+    case State::maint: return "maint";
+  }
+  return "?";
+}
+
+}  // namespace farol::proxy
