@@ -16,9 +16,9 @@ LINK_HARDENING := -pie -Wl,-z,relro,-z,now -Wl,-z,noexecstack
 ifeq ($(VARIANT),release)
   MODE := -O2 -g -D_FORTIFY_SOURCE=3
 else ifeq ($(VARIANT),asan)
-  MODE := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+  MODE := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer -Wno-maybe-uninitialized
 else ifeq ($(VARIANT),tsan)
-  MODE := -O1 -g -fsanitize=thread -fno-omit-frame-pointer
+  MODE := -O1 -g -fsanitize=thread -fno-omit-frame-pointer -Wno-maybe-uninitialized
 endif
 CXXFLAGS += -std=c++20 $(MODE) -fPIE $(WARNINGS) $(HARDENING) -pthread -Iinclude -MMD -MP
 LDFLAGS  += $(MODE) -pthread $(LINK_HARDENING)
