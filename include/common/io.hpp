@@ -72,6 +72,8 @@ class Channel {
 
   /// FIN: the peer reads everything written so far, then end of file.
   void shutdown_write() const;
+  /// Ends our reading: wakes who waits to read, with end of file. The peer is not told.
+  void shutdown_read() const;
   /// Ends both directions at once and wakes whoever waits on them; what was written is still delivered.
   void shut_down() const;
   /// Makes the coming close a reset (RST) instead of a FIN; unsent data is discarded.

@@ -6,6 +6,7 @@
 #include <concepts>
 #include <cstdint>
 #include <initializer_list>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -45,7 +46,10 @@ class Logger {
   Logger(int fd, LogLevel level, LogFormat format) : fd_(fd), level_(level), format_(format) {}
 
   [[nodiscard]] bool enabled(LogLevel level) const { return level <= level_.load(std::memory_order_relaxed); }
-  void log(LogLevel level, std::string_view message, std::initializer_list<LogField> fields = {}) const;
+  void log(LogLevel level, std::string_view message, std::span<const LogField> fields) const;
+  void log(LogLevel level, std::string_view message, std::initializer_list<LogField> fields = {}) const {
+    log(level, message, std::span(fields.begin(), fields.size()));
+  }
 
   void error(std::string_view message, std::initializer_list<LogField> f = {}) const { log(LogLevel::error, message, f); }
   void warn(std::string_view message, std::initializer_list<LogField> f = {}) const { log(LogLevel::warn, message, f); }
@@ -78,6 +82,6 @@ class RateLimit {
 
 /// The line itself, without its newline: pure, for tests.
 std::string format_log_line(LogFormat format, LogLevel level, std::string_view message,
-                            std::initializer_list<LogField> fields);
+                            std::span<const LogField> fields);
 
 }  // namespace farol

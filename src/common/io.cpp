@@ -7,6 +7,7 @@
 #include <cerrno>
 
 #include "common/error.hpp"
+#include "common/socket_option.hpp"
 
 namespace farol {
 namespace {
@@ -45,6 +46,8 @@ IoResult Channel::write(std::span<const std::byte> data) const {
 
 void Channel::shutdown_write() const { ::shutdown(fd(), SHUT_WR); }
 
+void Channel::shutdown_read() const { ::shutdown(fd(), SHUT_RD); }
+
 void Channel::shut_down() const { ::shutdown(fd(), SHUT_RDWR); }
 
 void Channel::reset_on_close() const {
@@ -57,11 +60,7 @@ std::size_t Channel::unacknowledged() const {
   return ::ioctl(fd(), SIOCOUTQ, &bytes) == 0 && bytes > 0 ? static_cast<std::size_t>(bytes) : 0;
 }
 
-int Channel::take_error() const {
-  int error = 0;
-  socklen_t size = sizeof error;
-  return ::getsockopt(fd(), SOL_SOCKET, SO_ERROR, &error, &size) == 0 ? error : errno;
-}
+int Channel::take_error() const { return socket_error(fd_); }
 
 Task<ConnectResult> connect_stream(Channel& channel, Address target, TimePoint deadline) {
   const SockAddr raw = target.raw();

@@ -48,7 +48,7 @@ void append_value(std::string& out, const LogField& field) {
 }  // namespace
 
 std::string format_log_line(LogFormat format, LogLevel level, std::string_view message,
-                            std::initializer_list<LogField> fields) {
+                            std::span<const LogField> fields) {
   std::string line;
   line.reserve(256);
   const bool json = format == LogFormat::json;
@@ -71,7 +71,7 @@ std::string format_log_line(LogFormat format, LogLevel level, std::string_view m
   return line;
 }
 
-void Logger::log(LogLevel level, std::string_view message, std::initializer_list<LogField> fields) const {
+void Logger::log(LogLevel level, std::string_view message, std::span<const LogField> fields) const {
   if (!enabled(level)) return;
   std::string line = format_log_line(format_, level, message, fields);
   line += '\n';

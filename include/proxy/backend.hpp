@@ -1,0 +1,170 @@
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "common/address.hpp"
+#include "common/clock.hpp"
+#include "monitoring/packet.hpp"
+#include "proxy/estimators.hpp"
+#include "proxy/score.hpp"
+#include "proxy/status.hpp"
+
+namespace farol::proxy {
+
+/// Who a back-end is: the address and port of its service, in a pool.
+struct BackendKey {
+  Address address;
+  std::uint32_t pool = 0;
+  auto operator<=>(const BackendKey&) const = default;
+};
+
+/// The timers of monitoring, the report's three first.
+struct MonitoringConfig {
+  Duration probe_interval = std::chrono::milliseconds(5000);
+  Duration probe_timeout = std::chrono::milliseconds(500);
+  Duration alive_interval = std::chrono::milliseconds(10000);
+  Duration check_timeout = std::chrono::seconds(1);  ///< of one TCP check
+};
+
+/// Where an agent is reached: the address its packets come from, and ours at which they arrive.
+struct AgentPath {
+  Address peer;
+  Address local;
+  unsigned interface = 0;
+  bool operator==(const AgentPath&) const = default;
+};
+
+/// One row of the table: everything the proxy knows of one back-end, and the rules that change it. No locks, sockets or
+/// clocks in here: the table's mutex guards every row, and `now` is always an argument.
+class Backend {
+ public:
+  Backend(std::uint64_t id, BackendKey key, std::string pool_name, Source source);
+
+  // Constant after construction.
+  const std::uint64_t id;
+  const BackendKey key;
+  const std::string pool_name;
+  const Source source;
+
+  [[nodiscard]] State state(TimePoint now) const;
+  /// May get a new connection under a policy that keeps (or, as the report does, leaves out) silent back-ends.
+  [[nodiscard]] bool eligible(TimePoint now, bool silent_too) const;
+  /// Last resort when nobody is eligible: not forbidden by an operator or its agent.
+  [[nodiscard]] bool permitted() const;
+  [[nodiscard]] BackendStatus status(TimePoint now) const;
+  /// "10.1.1.1:80", for logs.
+  [[nodiscard]] std::string name() const { return key.address.text(); }
+
+  // --- The agent: what it says and how it is asked.
+
+  struct AgentInfo {
+    AgentPath path;
+    std::uint64_t boot_id = 0;
+    Duration register_interval{};
+    TimePoint last_packet{};
+    bool packet_since_check = false;  ///< since the last agent-alive check
+    bool silent = false;
+    bool listening = true;
+    bool draining = false;  ///< by its own operator
+    bool leaving = false;   ///< it deregistered
+  };
+  AgentInfo agent;
+
+  /// A second agent that claims this identity and has answered a challenge; it takes over if the incumbent is silent.
+  struct Contender {
+    AgentPath path;
+    std::uint64_t boot_id = 0;
+    std::uint32_t decided_by = 0;  ///< sequence number of the probe of the incumbent that decides
+  };
+  std::optional<Contender> contender;
+  std::uint64_t conflicts = 0;
+
+  /// Starts a new life of the agent at `path`: outstanding probes are void, loss and RTT start anew.
+  void adopt(const AgentPath& path, std::uint64_t boot_id, TimePoint now);
+  /// Notes a packet of the agent: it is alive.
+  void heard(TimePoint now);
+
+  /// The next probe, remembered as outstanding from `now`.
+  monitoring::ProbeRequest make_probe(std::uint64_t nonce, TimePoint now, Duration timeout);
+
+  enum class Answer { taken, late, wrong_nonce };
+  /// Takes a response to an outstanding probe: load, RTT, loss. `arrival` is the kernel's time stamp.
+  Answer take_response(const monitoring::ProbeResponse& response, TimePoint arrival, Duration timeout);
+  /// Probes without an answer for `timeout`: counted as lost, or only forgotten when this process was itself asleep.
+  struct Expired {
+    int lost = 0;
+    bool contender_won = false;
+  };
+  Expired expire_probes(TimePoint now, Duration timeout, bool we_slept);
+  [[nodiscard]] bool has_outstanding() const { return !outstanding_.empty(); }
+  [[nodiscard]] bool is_outstanding(std::uint32_t sequence, std::uint64_t nonce) const;
+  /// True for the nonce of the last or the previous probe (Deregister).
+  [[nodiscard]] bool recent_nonce(std::uint64_t nonce) const;
+  [[nodiscard]] std::uint32_t last_sequence() const { return next_sequence_ - 1; }
+
+  /// The agent-alive check: no packet since the last one makes it silent. True when that changed.
+  bool check_alive();
+  /// No packet for so long that the row may go (agents only).
+  [[nodiscard]] bool forgotten(TimePoint now, const MonitoringConfig& config) const;
+
+  // --- The service: what connects say.
+
+  enum class Check { unknown, accepted, refused };
+  Check check = Check::unknown;
+  bool check_running = false;
+  TimePoint next_check = TimePoint::max();
+  TimePoint next_alive_check = TimePoint::max();
+  TimePoint next_probe = TimePoint::max();
+
+  /// A static, silent, ejected or not listening back-end is judged by TCP connects.
+  [[nodiscard]] bool needs_check(TimePoint now) const;
+  void take_check(bool accepted, TimePoint now, const MonitoringConfig& config);
+  void connect_failed(TimePoint now, bool may_eject);
+  void connected();
+  [[nodiscard]] bool is_ejected(TimePoint now) const { return ejected_until_ > now; }
+
+  // --- Load and choice.
+
+  AdminState admin = AdminState::ready;
+  std::size_t connections_active = 0;
+  std::uint64_t connections_total = 0, connections_failed = 0;
+  std::uint64_t chosen_at = 0;
+
+  [[nodiscard]] bool has_report() const { return report_at_.has_value(); }
+  /// The score of the last report. REQUIRES: has_report().
+  [[nodiscard]] const Score& score() const { return score_; }
+  void rescore(const ScoreConfig& config);
+  [[nodiscard]] const RttEstimator& rtt() const { return rtt_; }
+  [[nodiscard]] const LossWindow& loss() const { return loss_; }
+  [[nodiscard]] const monitoring::Load& load() const { return load_; }
+  void take_load(const monitoring::ProbeResponse& response, TimePoint now);
+
+ private:
+  struct Outstanding {
+    std::uint32_t sequence = 0;
+    std::uint64_t nonce = 0;
+    TimePoint sent{};
+    TimePoint deadline{};
+    bool voided = false;  ///< an answer is welcome, its absence means nothing
+  };
+  static constexpr std::size_t kMaxOutstanding = 16;
+
+  [[nodiscard]] bool judged_by_check() const;
+
+  std::vector<Outstanding> outstanding_;
+  std::uint32_t next_sequence_ = 0;
+  std::array<std::uint64_t, 2> last_nonces_{};
+  RttEstimator rtt_;
+  LossWindow loss_;
+  monitoring::Load load_;
+  std::optional<TimePoint> report_at_;
+  Score score_;
+  int connect_failures_ = 0;  ///< in a row, at most 5
+  TimePoint ejected_until_{};
+};
+
+}  // namespace farol::proxy

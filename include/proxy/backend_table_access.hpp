@@ -1,0 +1,38 @@
+#pragma once
+
+#include <cstdint>
+
+#include "proxy/backend_table.hpp"
+
+namespace farol::proxy {
+
+/// Holds the table's lock. References to rows are good while it lives.
+class BackendTable::Access {
+ public:
+  explicit Access(BackendTable& table);
+  ~Access();
+  Access(const Access&) = delete;
+  Access& operator=(const Access&) = delete;
+
+  [[nodiscard]] Rows& rows() const;
+  [[nodiscard]] Backend* by_id(std::uint64_t id) const;
+  [[nodiscard]] Backend* by_peer(const Address& peer) const;
+  [[nodiscard]] Backend* by_key(const BackendKey& key) const;
+
+  /// A new row; nullptr when the table is full.
+  Backend* add(const BackendKey& key, Source source) const;
+  /// Lets the row be found by the address of its agent; an unspecified address only takes the old one away.
+  void index_peer(Backend& backend, const Address& peer) const;
+  /// REQUIRES: no connection of it is active.
+  void remove(Backend& backend) const;
+
+  void schedule_probe(Backend& backend, TimePoint due) const;
+  [[nodiscard]] TimePoint next_probe() const;
+  /// The row whose probe is due; it leaves the schedule.
+  [[nodiscard]] Backend* take_due_probe(TimePoint now) const;
+
+ private:
+  BackendTable& table_;
+};
+
+}  // namespace farol::proxy

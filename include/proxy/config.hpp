@@ -1,0 +1,49 @@
+#pragma once
+
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "common/address.hpp"
+#include "common/clock.hpp"
+#include "common/options.hpp"
+#include "monitoring/packet.hpp"
+#include "proxy/backend.hpp"
+#include "proxy/policy.hpp"
+
+namespace farol::proxy {
+
+/// Everything reverseProxy can be told, with the defaults of the report where it has any.
+struct Config {
+  struct Endpoint {
+    Address address;
+    std::string pool{monitoring::kDefaultPool};
+  };
+
+  std::vector<Endpoint> listen;            ///< empty on the command line: ":80"
+  Address monitor_listen = Address::any(monitoring::kDefaultPort);
+  std::vector<Endpoint> backends;          ///< static ones
+  std::string engine = "threads";
+  Policy policy = Policy::weighted;
+  std::map<std::string, Policy> pool_policies;
+  MonitoringConfig timers;
+  Duration connect_timeout = std::chrono::seconds(5);
+  Duration idle_timeout = std::chrono::hours(1);
+  Duration fin_timeout = std::chrono::seconds(30);
+  Duration drain_timeout = std::chrono::seconds(30);
+  int retries = 3;
+  std::size_t max_connections = 0;         ///< 0: as many as the limits of the process allow
+  std::string key_file;
+  std::vector<Cidr> allow;                 ///< empty: everyone with a key, else loopback, private and link-local
+  std::optional<Address> admin = Address::ipv4(0x7f000001, 8404);
+  CommonOptions common;
+};
+
+/// Parses the command line (and the file behind --config). An exit code means: done, as --help is. Throws UsageError.
+std::optional<int> parse_config(int argc, const char* const* argv, Config& config);
+
+/// Loopback, private and link-local ranges: who may register when there is no key.
+std::vector<Cidr> private_ranges();
+
+}  // namespace farol::proxy

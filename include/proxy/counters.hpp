@@ -1,0 +1,44 @@
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cstdint>
+#include <vector>
+
+#include "monitoring/packet.hpp"
+#include "proxy/status.hpp"
+
+namespace farol::proxy {
+
+/// Why a client was closed without having been served.
+enum class Rejection { limit, no_backend, connect_failed, no_thread };
+inline constexpr std::size_t kRejections = 4;
+
+/// Counts what happens; never falls, never blocks. Owned by main, any thread.
+class Counters {
+ public:
+  void drop(monitoring::DropReason reason) { add(dropped_[static_cast<std::size_t>(reason)]); }
+  void reject(Rejection reason) { add(rejected_[static_cast<std::size_t>(reason)]); }
+  void connection() { add(connections_); }
+  void bytes(std::uint64_t in, std::uint64_t out) {
+    bytes_in_.fetch_add(in, std::memory_order_relaxed);
+    bytes_out_.fetch_add(out, std::memory_order_relaxed);
+  }
+
+  [[nodiscard]] std::uint64_t dropped(monitoring::DropReason reason) const {
+    return dropped_[static_cast<std::size_t>(reason)].load(std::memory_order_relaxed);
+  }
+  [[nodiscard]] std::uint64_t connections() const { return connections_.load(std::memory_order_relaxed); }
+  /// Fills in the counters of a status; `refused_by_limit` is the engine's own count.
+  void fill(ProxyStatus& status, std::uint64_t refused_by_limit) const;
+
+ private:
+  using Cell = std::atomic<std::uint64_t>;
+  static void add(Cell& cell) { cell.fetch_add(1, std::memory_order_relaxed); }
+
+  std::array<Cell, monitoring::kDropReasons> dropped_{};
+  std::array<Cell, kRejections> rejected_{};
+  Cell connections_{0}, bytes_in_{0}, bytes_out_{0};
+};
+
+}  // namespace farol::proxy

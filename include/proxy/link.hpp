@@ -1,0 +1,58 @@
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <optional>
+
+#include "common/clock.hpp"
+#include "common/io.hpp"
+#include "common/mutex.hpp"
+
+namespace farol::proxy {
+
+/// The two sockets of one session, with its clock: what both relays share and what the engine supervises. Owned by the
+/// Session. The relays touch it on every read; the engine asks and cuts from its own thread.
+class Link final : public Supervised {
+ public:
+  struct Limits {
+    Duration idle{};  ///< no byte in either direction for this long ends the session; zero: never
+    Duration fin{};   ///< the same once one side has closed its half
+  };
+  enum class End { open, timed_out, cut };
+
+  Link(Io& io, Fd client, Limits limits) : client_(io, std::move(client)), io_(io), limits_(limits) {}
+
+  [[nodiscard]] Channel& client() { return client_; }
+  /// REQUIRES: open_server() was called. Only the session replaces it, and only while no relay runs.
+  [[nodiscard]] Channel& server() NO_THREAD_SAFETY_ANALYSIS { return *server_; }
+  /// Takes the socket of a connection attempt, in place of the previous one.
+  void open_server(Fd socket);
+  void close_server();
+  /// From here on the idle limit counts.
+  void start() { touch(); }
+
+  /// A byte moved. Cheap: any thread, many times a second.
+  void touch() { last_activity_.store(Clock::now().time_since_epoch().count(), std::memory_order_relaxed); }
+  void half_closed() { half_closed_.store(true, std::memory_order_relaxed); }
+  [[nodiscard]] Duration fin_limit() const { return limits_.fin; }
+
+  /// Ends the session from within: wakes the relay that still waits. `reset_server`: carry a client's reset on.
+  void finish(bool reset_server);
+  [[nodiscard]] End end() const { return end_.load(); }
+
+  bool expired(TimePoint now) const override;
+  void cut(bool timed_out) override;
+
+ private:
+  Channel client_;
+  Io& io_;
+  const Limits limits_;
+  std::atomic<Clock::rep> last_activity_{0};  ///< 0: not started
+  std::atomic<bool> half_closed_{false};
+  std::atomic<End> end_{End::open};
+
+  Mutex mutex_;
+  std::optional<Channel> server_ GUARDED_BY(mutex_);
+};
+
+}  // namespace farol::proxy

@@ -1,0 +1,60 @@
+#pragma once
+
+#include <optional>
+#include <vector>
+
+#include "common/address.hpp"
+#include "common/log.hpp"
+#include "monitoring/monitoring_socket.hpp"
+#include "proxy/backend_table.hpp"
+#include "proxy/challenge.hpp"
+#include "proxy/counters.hpp"
+#include "proxy/notices.hpp"
+
+namespace farol::proxy {
+
+/// Who may be in the table: the rules for every packet an agent can send (docs/PROTOCOL.md, "The proxy's duties").
+/// A Register is a hint and buys one probe; only the answer to a probe, with the right nonce from the right source,
+/// changes the table. No sockets and no clock in here. Called by the receiver thread alone; borrows table, counters
+/// and log.
+class Membership {
+ public:
+  struct Options {
+    MonitoringConfig timers;
+    std::vector<Cidr> allow;          ///< sources that may register; empty: everyone (only with a key)
+    std::vector<Address> listeners;   ///< the proxy's own: never a back-end, that would be a loop
+  };
+
+  Membership(BackendTable& table, Options options, Counters& counters, const Logger& log);
+
+  /// Applies one packet; the result, if any, is to be sent back.
+  std::optional<monitoring::Envelope> handle(const monitoring::Envelope& received, TimePoint now);
+  /// Counts a datagram that was no packet, or a packet that was not taken; logs at most one a second.
+  void drop(monitoring::DropReason reason, const Address& peer, TimePoint now);
+
+ private:
+  using Access = BackendTable::Access;
+  using Verdict = std::optional<monitoring::DropReason>;  ///< empty: taken
+
+  std::optional<monitoring::Envelope> on_register(const monitoring::Envelope& from, const monitoring::Register& packet,
+                                                  TimePoint now);
+  Verdict on_response(const monitoring::Envelope& from, const monitoring::ProbeResponse& packet, TimePoint now);
+  Verdict on_deregister(const monitoring::Envelope& from, const monitoring::Deregister& packet);
+  Verdict validated(const Access& rows, const monitoring::Envelope& from, const monitoring::ProbeResponse& packet,
+                    TimePoint now, Notices& notices);
+  Verdict known_identity(const Access& rows, Backend& incumbent, const AgentPath& path,
+                         const monitoring::ProbeResponse& packet, TimePoint now, Notices& notices);
+  void admit(const Access& rows, Backend& backend, const AgentPath& path, const monitoring::ProbeResponse& packet,
+             TimePoint now) const;
+  [[nodiscard]] bool is_alias(const Access& rows, const BackendKey& key, std::uint64_t boot_id) const;
+  [[nodiscard]] bool is_loop(const Address& service) const;
+
+  BackendTable& table_;
+  const Options options_;
+  Counters& counters_;
+  const Logger& log_;
+  const Challenge challenge_;
+  RateLimit drop_log_{std::chrono::seconds(1)};
+};
+
+}  // namespace farol::proxy

@@ -1,0 +1,65 @@
+#pragma once
+
+#include <list>
+#include <memory>
+#include <optional>
+
+#include "common/listener.hpp"
+#include "common/log.hpp"
+#include "common/threads_engine.hpp"
+#include "http/server.hpp"
+#include "monitoring/key_ring.hpp"
+#include "monitoring/monitoring_socket.hpp"
+#include "proxy/admin.hpp"
+#include "proxy/backend_table.hpp"
+#include "proxy/config.hpp"
+#include "proxy/counters.hpp"
+#include "proxy/membership.hpp"
+#include "proxy/monitoring_service.hpp"
+#include "proxy/session.hpp"
+
+namespace farol::proxy {
+
+/// The whole proxy, put together: main makes one, waits for signals, and lets it go. The members stand in the order in
+/// which they lean on each other, so their destructors undo the start in reverse.
+class Server final : public ProxyView {
+ public:
+  /// Binds everything, then starts the threads. Throws StartError or UsageError before anything is left running.
+  Server(const Config& config, const Logger& log);
+  ~Server() override;
+
+  /// No new connections; the monitoring goes on, for the sessions that still choose.
+  void stop_accepting();
+  [[nodiscard]] std::size_t active() const { return relays_->active(); }
+  /// Cuts what is left and says goodbye to the agents.
+  void finish();
+
+  [[nodiscard]] ProxyStatus status() const override;
+  Change set_state(const std::string& backend, AdminState state) override;
+
+ private:
+  void add_configured_backends();
+  void start_relays();
+  void start_admin();
+  void log_start() const;
+
+  const Config& config_;
+  const Logger& log_;
+  const TimePoint started_;
+  const monitoring::KeyRing keys_;
+  Counters counters_;
+  mutable BackendTable table_;
+  std::list<Listener> listeners_;
+  std::unique_ptr<monitoring::MonitoringSocket> monitoring_socket_;
+  std::optional<Listener> admin_listener_;
+  SessionContext sessions_;
+  std::unique_ptr<Membership> membership_;
+  std::unique_ptr<MonitoringService> monitoring_;
+  std::unique_ptr<ThreadsEngine> relays_;
+  std::optional<Admin> admin_;
+  http::Responder respond_;
+  std::unique_ptr<ThreadsEngine> admin_server_;
+  std::atomic<bool> draining_{false};
+};
+
+}  // namespace farol::proxy

@@ -1,0 +1,85 @@
+#include "proxy/alarms.hpp"
+
+#include "proxy/backend_table_access.hpp"
+
+namespace farol::proxy {
+
+std::vector<Alarms::CheckToStart> Alarms::tick(TimePoint now, bool we_slept) {
+  std::vector<CheckToStart> checks;
+  Notices notices;
+  {
+    const Access rows(table_);
+    std::vector<Backend*> forgotten;
+    for (const auto& [id, row] : rows.rows()) {
+      Backend& backend = *row;
+      if (backend.source == Source::agent) {
+        probe_timeouts(rows, backend, now, we_slept, notices);
+        agent_alive(backend, now, we_slept, notices);
+        if (!we_slept && backend.forgotten(now, timers_)) {
+          forgotten.push_back(&backend);
+          continue;
+        }
+      }
+      if (const auto check = due_check(backend, now)) checks.push_back(*check);
+    }
+    for (Backend* backend : forgotten) {
+      notices.add(LogLevel::info, "back-end removed", {{"backend", backend->name()}});
+      rows.remove(*backend);
+    }
+  }
+  notices.write(log_);
+  return checks;
+}
+
+void Alarms::probe_timeouts(const Access& rows, Backend& backend, TimePoint now, bool we_slept,
+                            Notices& notices) const {
+  if (!backend.has_outstanding()) return;
+  const Backend::Expired expired = backend.expire_probes(now, timers_.probe_timeout, we_slept);
+  if (expired.lost > 0) {
+    backend.rescore(table_.score_config());
+    notices.add(LogLevel::debug, "probe lost", {{"backend", backend.name()}, {"loss", backend.loss().share(), 2}});
+  }
+  if (!expired.contender_won || !backend.contender) return;
+  const Backend::Contender winner = *backend.contender;
+  rows.index_peer(backend, winner.path.peer);
+  backend.adopt(winner.path, winner.boot_id, now);
+  rows.schedule_probe(backend, now);
+  notices.add(LogLevel::info, "agent moved", {{"backend", backend.name()}, {"agent", winner.path.peer.text()}});
+}
+
+void Alarms::agent_alive(Backend& backend, TimePoint now, bool we_slept, Notices& notices) const {
+  if (we_slept) backend.next_alive_check = now + timers_.alive_interval;
+  if (now < backend.next_alive_check) return;
+  backend.next_alive_check = now + timers_.alive_interval;
+  if (!backend.check_alive()) return;
+  backend.next_check = now;
+  notices.add(LogLevel::warn, "agent silent", {{"backend", backend.name()}});
+}
+
+std::optional<Alarms::CheckToStart> Alarms::due_check(Backend& backend, TimePoint now) const {
+  if (backend.check_running || now < backend.next_check) return std::nullopt;
+  if (!backend.needs_check(now)) {
+    backend.next_check = backend.admin == AdminState::maint ? now + timers_.probe_interval : TimePoint::max();
+    return std::nullopt;
+  }
+  backend.check_running = true;
+  return CheckToStart{backend.id, backend.key.address};
+}
+
+void Alarms::check_done(std::uint64_t id, bool accepted, TimePoint now) {
+  Notices notices;
+  {
+    const Access rows(table_);
+    Backend* backend = rows.by_id(id);
+    if (backend == nullptr) return;
+    const State before = backend->state(now);
+    backend->take_check(accepted, now, timers_);
+    const State after = backend->state(now);
+    if (before != after)
+      notices.add(after == State::down ? LogLevel::warn : LogLevel::info, "back-end state changed",
+                  {{"backend", backend->name()}, {"from", to_string(before)}, {"to", to_string(after)}});
+  }
+  notices.write(log_);
+}
+
+}  // namespace farol::proxy

@@ -1,0 +1,208 @@
+#include "proxy/backend.hpp"
+
+#include <algorithm>
+#include <utility>
+
+namespace farol::proxy {
+namespace {
+
+constexpr auto kFirstEjection = std::chrono::seconds(1);
+constexpr auto kLongestEjection = std::chrono::seconds(10);
+constexpr int kMaxFailures = 5;
+/// A row without any packet for this many intervals is forgotten.
+constexpr int kForgottenAfter = 3;
+
+}  // namespace
+
+Backend::Backend(std::uint64_t id_, BackendKey key_, std::string pool_name_, Source source_)
+    : id(id_), key(key_), pool_name(std::move(pool_name_)), source(source_) {}
+
+bool Backend::judged_by_check() const {
+  return source == Source::configured || agent.silent || !agent.listening;
+}
+
+State Backend::state(TimePoint now) const {
+  if (admin == AdminState::maint) return State::maint;
+  if (admin == AdminState::drain || agent.draining || agent.leaving) return State::drain;
+  if (judged_by_check() && check == Check::refused) return State::down;
+  if (is_ejected(now)) return State::ejected;
+  if (source == Source::configured) return check == Check::accepted ? State::up : State::new_;
+  return agent.silent ? State::stale : State::up;
+}
+
+bool Backend::eligible(TimePoint now, bool silent_too) const {
+  const State current = state(now);
+  return current == State::up || (silent_too && current == State::stale);
+}
+
+bool Backend::permitted() const {
+  return admin == AdminState::ready && !agent.draining && !agent.leaving;
+}
+
+void Backend::adopt(const AgentPath& path, std::uint64_t boot_id, TimePoint now) {
+  agent.path = path;
+  agent.boot_id = boot_id;
+  agent.leaving = false;
+  agent.listening = true;
+  outstanding_.clear();
+  last_nonces_ = {};
+  rtt_.reset();
+  loss_.reset();
+  contender.reset();
+  ejected_until_ = {};  // a newly validated agent ends an ejection
+  heard(now);
+}
+
+void Backend::heard(TimePoint now) {
+  agent.last_packet = now;
+  agent.packet_since_check = true;
+  if (agent.silent) {
+    agent.silent = false;
+    check = Check::unknown;
+  }
+}
+
+monitoring::ProbeRequest Backend::make_probe(std::uint64_t nonce, TimePoint now, Duration timeout) {
+  if (outstanding_.size() >= kMaxOutstanding) outstanding_.erase(outstanding_.begin());
+  const std::uint32_t sequence = next_sequence_++;
+  outstanding_.push_back({sequence, nonce, now, now + timeout, false});
+  last_nonces_ = {nonce, last_nonces_[0]};
+  return {sequence, nonce, false};
+}
+
+Backend::Answer Backend::take_response(const monitoring::ProbeResponse& response, TimePoint arrival,
+                                       Duration timeout) {
+  const auto probe = std::find_if(outstanding_.begin(), outstanding_.end(), [&](const Outstanding& o) {
+    return o.sequence == response.sequence && o.nonce == response.nonce;
+  });
+  if (probe == outstanding_.end()) return recent_nonce(response.nonce) ? Answer::late : Answer::wrong_nonce;
+  const Duration rtt = std::max(arrival - probe->sent, Duration::zero());
+  const bool voided = probe->voided;
+  outstanding_.erase(probe);
+  if (contender && response.sequence >= contender->decided_by) {
+    contender.reset();  // the incumbent lives
+    ++conflicts;
+  }
+  if (rtt > timeout) {
+    if (!voided) loss_.add(true);
+    return Answer::late;
+  }
+  rtt_.add(rtt);
+  loss_.add(false);
+  take_load(response, arrival);
+  return Answer::taken;
+}
+
+void Backend::take_load(const monitoring::ProbeResponse& response, TimePoint now) {
+  load_ = response.load;
+  report_at_ = now;
+  agent.draining = response.draining;
+  if (agent.listening && !response.listening) check = Check::unknown;
+  agent.listening = response.listening;
+  if (!response.listening && next_check == TimePoint::max()) next_check = now;
+}
+
+Backend::Expired Backend::expire_probes(TimePoint now, Duration timeout, bool we_slept) {
+  Expired result;
+  std::erase_if(outstanding_, [&](Outstanding& probe) {
+    if (now < probe.deadline) return false;
+    if (we_slept && !probe.voided) {  // its answer may be waiting in the socket: one more time-out, no loss
+      probe.voided = true;
+      probe.deadline = now + timeout;
+      return false;
+    }
+    if (!probe.voided) {
+      ++result.lost;
+      loss_.add(true);
+    }
+    if (contender && probe.sequence >= contender->decided_by) result.contender_won = true;
+    return true;
+  });
+  return result;
+}
+
+bool Backend::is_outstanding(std::uint32_t sequence, std::uint64_t nonce) const {
+  return std::any_of(outstanding_.begin(), outstanding_.end(),
+                     [&](const Outstanding& o) { return o.sequence == sequence && o.nonce == nonce; });
+}
+
+bool Backend::recent_nonce(std::uint64_t nonce) const {
+  return nonce != 0 && (nonce == last_nonces_[0] || nonce == last_nonces_[1]);
+}
+
+bool Backend::check_alive() {
+  const bool alive = std::exchange(agent.packet_since_check, false);
+  if (alive || agent.silent) return false;
+  agent.silent = true;
+  check = Check::unknown;
+  return true;
+}
+
+bool Backend::forgotten(TimePoint now, const MonitoringConfig& config) const {
+  if (source != Source::agent || connections_active > 0) return false;
+  return agent.leaving || now - agent.last_packet > kForgottenAfter * std::max(agent.register_interval,
+                                                                              config.alive_interval);
+}
+
+bool Backend::needs_check(TimePoint now) const {
+  return admin != AdminState::maint && (judged_by_check() || is_ejected(now));
+}
+
+void Backend::take_check(bool accepted, TimePoint now, const MonitoringConfig& config) {
+  check_running = false;
+  check = accepted ? Check::accepted : Check::refused;
+  if (accepted) ejected_until_ = {};
+  next_check = needs_check(now) ? now + config.probe_interval : TimePoint::max();
+}
+
+void Backend::connect_failed(TimePoint now, bool may_eject) {
+  ++connections_failed;
+  if (is_ejected(now) || !may_eject) return;
+  connect_failures_ = std::min(connect_failures_ + 1, kMaxFailures);
+  const auto ejection = std::min<Duration>(kFirstEjection * (1 << (connect_failures_ - 1)), kLongestEjection);
+  ejected_until_ = now + ejection;
+  if (!judged_by_check()) check = Check::unknown;
+  next_check = now + std::min<Duration>(ejection, kFirstEjection);
+}
+
+void Backend::connected() { connect_failures_ = 0; }
+
+void Backend::rescore(const ScoreConfig& config) {
+  ScoreInput input;
+  input.rtt_ms = to_ms(rtt_.sample().value_or(Duration::zero()));
+  input.tcp = load_.tcp_machine;
+  input.loss = loss_.share();
+  input.cpu = load_.cpu / 10000.0;
+  input.memory = load_.memory / 10000.0;
+  score_ = report_score(input, config);
+}
+
+BackendStatus Backend::status(TimePoint now) const {
+  BackendStatus view;
+  view.address = key.address;
+  view.pool = pool_name;
+  view.source = source;
+  view.state = state(now);
+  view.loss = loss_.share();
+  if (report_at_) {
+    view.score = score_.value();
+    view.components = score_.components;
+    view.tcp = load_.tcp_machine;
+    view.tcp_service = load_.tcp_service;
+    view.cpu = load_.cpu / 10000.0;
+    view.memory = load_.memory / 10000.0;
+    view.report_age = std::max(now - *report_at_, Duration::zero());
+  }
+  if (rtt_.sample()) {
+    view.rtt_sample_ms = to_ms(*rtt_.sample());
+    view.rtt_estimated_ms = to_ms(rtt_.estimated());
+  }
+  view.connections_active = connections_active;
+  view.connections_total = connections_total;
+  view.connections_failed = connections_failed;
+  view.ejected_for = is_ejected(now) ? ejected_until_ - now : Duration::zero();
+  view.conflicts = conflicts;
+  return view;
+}
+
+}  // namespace farol::proxy

@@ -1,0 +1,148 @@
+#include "proxy/config.hpp"
+
+#include <algorithm>
+
+#include "common/error.hpp"
+
+namespace farol::proxy {
+namespace {
+
+/// The flags as text, before they are understood.
+struct Raw {
+  std::vector<std::string> listen, backends, policies, allow;
+  std::string monitor_listen = ":5555", admin = "127.0.0.1:8404";
+};
+
+/// Runs `parse` and puts the flag's name before what is wrong with its value.
+template <typename Parse>
+auto value_of(const std::string& flag, Parse parse) {
+  try {
+    return parse();
+  } catch (const UsageError& error) {
+    throw UsageError(flag + ": " + error.what());
+  }
+}
+
+/// Names are shown, logged and part of back-end paths: keep them plain.
+std::string checked_pool(const std::string& name) {
+  const bool plain = !name.empty() && name.size() <= 64 && std::all_of(name.begin(), name.end(), [](unsigned char c) {
+    return std::isalnum(c) != 0 || c == '-' || c == '_' || c == '.';
+  });
+  if (!plain) throw UsageError("'" + name + "' is not a pool name (letters, digits, '-', '_', '.')");
+  return name;
+}
+
+Config::Endpoint parse_listen(const std::string& text) {
+  const auto equals = text.find('=');
+  Config::Endpoint endpoint{parse_listen_address(text.substr(0, equals)), std::string(monitoring::kDefaultPool)};
+  if (equals != std::string::npos) endpoint.pool = checked_pool(text.substr(equals + 1));
+  return endpoint;
+}
+
+Config::Endpoint parse_backend(const std::string& text) {
+  const auto comma = text.find(',');
+  const std::string where = text.substr(0, comma);
+  const auto address = Address::parse(where);
+  if (!address || address->port() == 0 || address->is_wildcard())
+    throw UsageError("'" + where + "' is not a back-end (want IP:PORT or [IPv6]:PORT)");
+  Config::Endpoint endpoint{*address, std::string(monitoring::kDefaultPool)};
+  if (comma == std::string::npos) return endpoint;
+  const std::string option = text.substr(comma + 1);
+  if (option.rfind("pool=", 0) != 0) throw UsageError("'" + option + "' is not an option of a back-end (want pool=NAME)");
+  endpoint.pool = checked_pool(option.substr(5));
+  return endpoint;
+}
+
+Policy parse_policy(const std::string& name) {
+  for (const Policy policy : {Policy::weighted, Policy::report, Policy::round_robin})
+    if (name == to_string(policy)) return policy;
+  throw UsageError("'" + name + "' is not a policy (want weighted, report or round-robin)");
+}
+
+void add_flags(CLI::App& app, Raw& raw, Config& config) {
+  app.add_option("--listen", raw.listen, "client side, ADDR:PORT[=POOL], repeatable")->default_str(":80")
+      ->take_all();
+  app.add_option("--monitor-listen", raw.monitor_listen, "UDP ADDR:PORT where agents register")->capture_default_str();
+  app.add_option("--backend", raw.backends, "static back-end without an agent, ADDR:PORT[,pool=NAME], repeatable")
+      ->take_all();
+  app.add_option("--engine", config.engine, "who runs the relays")->capture_default_str()->check(CLI::IsMember({"threads"}));
+  app.add_option("--policy", raw.policies, "weighted, report or round-robin; or POOL=POLICY, repeatable")
+      ->default_str("weighted")
+      ->take_all();
+  add_duration(app, "--probe-interval", config.timers.probe_interval, "between two probes of a back-end");
+  add_duration(app, "--probe-timeout", config.timers.probe_timeout, "after which a probe is lost");
+  add_duration(app, "--alive-interval", config.timers.alive_interval, "between two checks that an agent is alive");
+  add_duration(app, "--connect-timeout", config.connect_timeout, "of one connection attempt to a back-end");
+  add_duration(app, "--idle-timeout", config.idle_timeout, "without a byte in either direction; 0 = never");
+  add_duration(app, "--fin-timeout", config.fin_timeout, "the same once one side has closed its half");
+  add_duration(app, "--drain-timeout", config.drain_timeout, "for connections to end after TERM");
+  app.add_option("--retries", config.retries, "connection attempts on other back-ends")
+      ->capture_default_str()
+      ->check(CLI::Range(0, 100));
+  app.add_option("--max-connections", config.max_connections, "clients served at once; 0 = what the limits allow")->capture_default_str();
+  app.add_option("--key-file", config.key_file, "keys that agents must sign with");
+  app.add_option("--allow", raw.allow, "address range that may register, CIDR, repeatable")->take_all();
+  app.add_option("--admin", raw.admin, "admin API on ADDR:PORT, or 'off'")->capture_default_str();
+}
+
+void understand(const Raw& raw, Config& config) {
+  for (const std::string& text : raw.listen)
+    config.listen.push_back(value_of("--listen", [&] { return parse_listen(text); }));
+  if (raw.listen.empty()) config.listen.push_back({Address::any(80), std::string(monitoring::kDefaultPool)});
+  for (const std::string& text : raw.backends)
+    config.backends.push_back(value_of("--backend", [&] { return parse_backend(text); }));
+  config.monitor_listen = value_of("--monitor-listen", [&] { return parse_listen_address(raw.monitor_listen); });
+  for (const std::string& text : raw.allow)
+    config.allow.push_back(value_of("--allow", [&] { return Cidr::parse(text); }));
+  config.admin.reset();
+  if (raw.admin != "off") config.admin = value_of("--admin", [&] { return parse_listen_address(raw.admin); });
+  for (const std::string& text : raw.policies) {
+    const auto equals = text.find('=');
+    const Policy policy = value_of("--policy", [&] {
+      return parse_policy(equals == std::string::npos ? text : text.substr(equals + 1));
+    });
+    if (equals == std::string::npos)
+      config.policy = policy;
+    else
+      config.pool_policies[value_of("--policy", [&] { return checked_pool(text.substr(0, equals)); })] = policy;
+  }
+}
+
+/// Values that are fine alone and wrong together.
+void check_together(const Config& config) {
+  const MonitoringConfig& timers = config.timers;
+  if (timers.probe_interval <= Duration::zero()) throw UsageError("--probe-interval: must be more than 0");
+  if (timers.probe_timeout <= Duration::zero()) throw UsageError("--probe-timeout: must be more than 0");
+  if (config.connect_timeout <= Duration::zero()) throw UsageError("--connect-timeout: must be more than 0");
+  if (timers.alive_interval < timers.probe_interval + timers.probe_timeout)
+    throw UsageError(fmt::format(
+        "--alive-interval: {} s is too short for a probe every {} s (want at least --probe-interval + --probe-timeout)",
+        to_seconds(timers.alive_interval), to_seconds(timers.probe_interval)));
+  for (std::size_t i = 0; i < config.backends.size(); ++i)
+    for (std::size_t j = 0; j < i; ++j)
+      if (config.backends[i].address == config.backends[j].address && config.backends[i].pool == config.backends[j].pool)
+        throw UsageError("--backend: " + config.backends[i].address.text() + " is given twice");
+}
+
+}  // namespace
+
+std::optional<int> parse_config(int argc, const char* const* argv, Config& config) {
+  CLI::App app{"Farol: a reverse TCP proxy whose back-ends tell it how they are.", "reverseProxy"};
+  Raw raw;
+  add_common_options(app, config.common);
+  add_flags(app, raw, config);
+  if (const auto done = parse_command_line(app, argc, argv)) return done;
+  understand(raw, config);
+  check_together(config);
+  return std::nullopt;
+}
+
+std::vector<Cidr> private_ranges() {
+  std::vector<Cidr> ranges;
+  for (const char* text : {"127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "169.254.0.0/16", "::1/128",
+                           "fc00::/7", "fe80::/10"})
+    ranges.push_back(Cidr::parse(text));
+  return ranges;
+}
+
+}  // namespace farol::proxy

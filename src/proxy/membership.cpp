@@ -1,0 +1,189 @@
+#include "proxy/membership.hpp"
+
+#include <algorithm>
+
+#include "proxy/backend_table_access.hpp"
+
+namespace farol::proxy {
+
+using monitoring::DropReason;
+using monitoring::Envelope;
+using monitoring::ProbeResponse;
+
+namespace {
+
+/// What a Register says of its interval is not proved, so it never buys a row a long life.
+constexpr auto kLongestInterval = std::chrono::minutes(10);
+
+AgentPath path_of(const Envelope& from) { return {from.peer, from.local, from.interface}; }
+
+bool same_service(const Backend& backend, const monitoring::Service& service) {
+  return backend.key.address.port() == service.port && backend.key.pool == service.pool &&
+         backend.agent.boot_id == service.boot_id;
+}
+
+/// A new process behind the same address, answering a probe that was meant for the old one.
+bool restarted_in_place(const Backend* known, const ProbeResponse& packet) {
+  return known != nullptr && known->key.address.port() == packet.service.port &&
+         known->key.pool == packet.service.pool && known->is_outstanding(packet.sequence, packet.nonce);
+}
+
+}  // namespace
+
+Membership::Membership(BackendTable& table, Options options, Counters& counters, const Logger& log)
+    : table_(table), options_(std::move(options)), counters_(counters), log_(log) {}
+
+void Membership::drop(DropReason reason, const Address& peer, TimePoint now) {
+  counters_.drop(reason);
+  std::uint64_t suppressed = 0;
+  if (drop_log_.allow(now, suppressed))
+    log_.warn("monitoring packet dropped",
+              {{"reason", to_string(reason)}, {"peer", peer.text()}, {"suppressed", suppressed}});
+}
+
+std::optional<Envelope> Membership::handle(const Envelope& received, TimePoint now) {
+  const bool allowed = options_.allow.empty() ||
+                       std::any_of(options_.allow.begin(), options_.allow.end(),
+                                   [&](const Cidr& range) { return range.contains(received.peer); });
+  if (!allowed) {
+    drop(DropReason::not_allowed, received.peer, now);
+    return std::nullopt;
+  }
+  if (const auto* packet = std::get_if<monitoring::Register>(&received.packet))
+    return on_register(received, *packet, now);
+  Verdict verdict = DropReason::direction;
+  if (const auto* response = std::get_if<ProbeResponse>(&received.packet))
+    verdict = on_response(received, *response, now);
+  else if (const auto* goodbye = std::get_if<monitoring::Deregister>(&received.packet))
+    verdict = on_deregister(received, *goodbye);
+  if (verdict) drop(*verdict, received.peer, now);
+  return std::nullopt;
+}
+
+std::optional<Envelope> Membership::on_register(const Envelope& from, const monitoring::Register& packet,
+                                                TimePoint now) {
+  log_.debug("register received", {{"agent", from.peer.text()}, {"interval_ms", packet.interval_ms}});
+  {
+    const Access rows(table_);
+    Backend* known = rows.by_peer(from.peer);
+    if (known != nullptr && same_service(*known, packet.service) && !known->agent.leaving) {
+      known->agent.register_interval =
+          std::min<Duration>(std::chrono::milliseconds(packet.interval_ms), kLongestInterval);
+      return std::nullopt;
+    }
+  }
+  Envelope probe{monitoring::ProbeRequest{0, challenge_.nonce(from.peer, now), false}, from.peer, from.local,
+                 from.interface, {}};
+  return probe;
+}
+
+Membership::Verdict Membership::on_response(const Envelope& from, const ProbeResponse& packet, TimePoint now) {
+  const bool challenged = challenge_.valid(packet.nonce, from.peer, now);
+  if (challenged && is_loop(from.peer.with_port(packet.service.port))) return DropReason::loop;
+  Notices notices;
+  Verdict verdict;
+  {
+    const Access rows(table_);
+    Backend* known = rows.by_peer(from.peer);
+    if (known != nullptr && same_service(*known, packet.service) && !challenged) {
+      const auto answer = known->take_response(packet, from.arrival, options_.timers.probe_timeout);
+      if (answer == Backend::Answer::wrong_nonce) return DropReason::nonce;
+      known->heard(now);
+      if (answer == Backend::Answer::late) return DropReason::late;
+      known->rescore(table_.score_config());
+      notices.add(LogLevel::debug, "probe answered",
+                  {{"backend", known->name()},
+                   {"seq", packet.sequence},
+                   {"rtt_ms", to_ms(*known->rtt().sample()), 1},
+                   {"estimated_ms", to_ms(known->rtt().estimated()), 1}});
+    } else if (challenged || restarted_in_place(known, packet)) {
+      verdict = validated(rows, from, packet, now, notices);
+    } else {
+      verdict = DropReason::nonce;
+    }
+  }
+  notices.write(log_);
+  return verdict;
+}
+
+Membership::Verdict Membership::validated(const Access& rows, const Envelope& from, const ProbeResponse& packet,
+                                          TimePoint now, Notices& notices) {
+  const BackendKey key{from.peer.with_port(packet.service.port), packet.service.pool};
+  if (Backend* incumbent = rows.by_key(key))
+    return known_identity(rows, *incumbent, path_of(from), packet, now, notices);
+  if (is_alias(rows, key, packet.service.boot_id)) return DropReason::alias;
+  Backend* added = rows.add(key, Source::agent);
+  if (added == nullptr) return DropReason::table_full;
+  // An agent that now stands for another service leaves its old row behind.
+  if (Backend* before = rows.by_peer(from.peer)) before->agent.leaving = true;
+  admit(rows, *added, path_of(from), packet, now);
+  notices.add(LogLevel::info, "back-end registered",
+              {{"backend", added->name()}, {"pool", added->pool_name}, {"agent", from.peer.text()}});
+  return std::nullopt;
+}
+
+Membership::Verdict Membership::known_identity(const Access& rows, Backend& incumbent, const AgentPath& path,
+                                               const ProbeResponse& packet, TimePoint now, Notices& notices) {
+  if (incumbent.source == Source::configured) return DropReason::conflict;  // --backend has it: judged by connects
+  const bool same_port = incumbent.agent.path.peer == path.peer;
+  if (!same_port && !incumbent.agent.silent && !incumbent.agent.leaving) {
+    // Someone else claims a living agent's identity. One probe of the incumbent decides; see Alarms.
+    if (!incumbent.contender) {
+      incumbent.contender = {path, packet.service.boot_id, incumbent.last_sequence() + 1};
+      rows.schedule_probe(incumbent, now);
+    }
+    return DropReason::conflict;
+  }
+  const bool restarted = incumbent.agent.boot_id != packet.service.boot_id || incumbent.agent.leaving;
+  if (restarted || !same_port) {
+    admit(rows, incumbent, path, packet, now);
+    notices.add(LogLevel::info, restarted ? "agent restarted" : "agent moved",
+                {{"backend", incumbent.name()}, {"agent", path.peer.text()}});
+  } else {
+    return DropReason::nonce;  // a challenge answered twice: a copy
+  }
+  return std::nullopt;
+}
+
+void Membership::admit(const Access& rows, Backend& backend, const AgentPath& path, const ProbeResponse& packet,
+                       TimePoint now) const {
+  rows.index_peer(backend, path.peer);
+  backend.adopt(path, packet.service.boot_id, now);
+  backend.take_load(packet, now);
+  backend.rescore(table_.score_config());
+  if (backend.next_alive_check == TimePoint::max()) backend.next_alive_check = now + options_.timers.alive_interval;
+  rows.schedule_probe(backend, now);  // at once: the challenge measured no RTT
+}
+
+Membership::Verdict Membership::on_deregister(const Envelope& from, const monitoring::Deregister& packet) {
+  Notices notices;
+  {
+    const Access rows(table_);
+    Backend* known = rows.by_peer(from.peer);
+    if (known == nullptr || !same_service(*known, packet.service)) return DropReason::unknown;
+    if (!known->recent_nonce(packet.nonce)) return DropReason::nonce;
+    known->agent.leaving = true;
+    rows.schedule_probe(*known, TimePoint::max());
+    notices.add(LogLevel::info, "back-end deregistered", {{"backend", known->name()}});
+    if (known->connections_active == 0) rows.remove(*known);
+  }
+  notices.write(log_);
+  return std::nullopt;
+}
+
+bool Membership::is_alias(const Access& rows, const BackendKey& key, std::uint64_t boot_id) const {
+  return std::any_of(rows.rows().begin(), rows.rows().end(), [&](const auto& entry) {
+    const Backend& row = *entry.second;
+    return row.source == Source::agent && row.agent.boot_id == boot_id && row.key.pool == key.pool &&
+           row.key.address.port() == key.address.port() && !row.agent.silent && !row.agent.leaving;
+  });
+}
+
+bool Membership::is_loop(const Address& service) const {
+  return std::any_of(options_.listeners.begin(), options_.listeners.end(), [&](const Address& own) {
+    if (own.port() != service.port()) return false;
+    return own.is_wildcard() ? is_local(service) : own == service;
+  });
+}
+
+}  // namespace farol::proxy

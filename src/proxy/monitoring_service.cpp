@@ -1,0 +1,130 @@
+#include "proxy/monitoring_service.hpp"
+
+#include <poll.h>
+
+#include <vector>
+
+#include "proxy/backend_table_access.hpp"
+
+namespace farol::proxy {
+
+using monitoring::Envelope;
+
+namespace {
+
+/// How often the alarms look: a probe time-out is noticed at most this late.
+constexpr auto kAlarmTick = std::chrono::milliseconds(50);
+/// An alarm that wakes this much too late was not running: what it missed proves nothing.
+constexpr auto kSlept = std::chrono::milliseconds(400);
+
+/// The next probe comes after the interval ± 10 %, so that agents started together drift apart. The second probe of a
+/// life is spread over the whole interval.
+Duration jittered(Duration interval, bool first, std::minstd_rand& random) {
+  std::uniform_real_distribution<double> share(first ? 0.1 : 0.9, first ? 1.0 : 1.1);
+  return from_seconds(to_seconds(interval) * share(random));
+}
+
+}  // namespace
+
+MonitoringService::MonitoringService(BackendTable& table, monitoring::MonitoringSocket& socket, Membership& membership,
+                                     const MonitoringConfig& timers, const Logger& log)
+    : table_(table), socket_(socket), membership_(membership), alarms_(table, timers, log), timers_(timers), log_(log) {
+  receiver_ = Thread("receiver", [this] { receive_all(); });
+  timer_ = Thread("probe-timer", [this] { probe_all(); });
+  alarm_ = Thread("alarm", [this] { watch_all(); });
+}
+
+void MonitoringService::stop() {
+  if (!receiver_.joinable()) return;
+  stop_.fire();
+  receiver_.join();
+  timer_.join();
+  alarm_.join();
+  say_goodbye();
+}
+
+void MonitoringService::receive_all() {
+  while (wait_readable(socket_.fd(), stop_, kNever) == Wake::ready) {
+    while (const auto received = socket_.receive()) {
+      const TimePoint now = Clock::now();
+      if (const auto* dropped = std::get_if<monitoring::Dropped>(&*received)) {
+        membership_.drop(dropped->reason, dropped->peer, now);
+      } else if (const auto reply = membership_.handle(std::get<Envelope>(*received), now)) {
+        socket_.send(*reply);
+      }
+      if (stop_.fired()) return;
+    }
+  }
+}
+
+void MonitoringService::probe_all() {
+  for (;;) {
+    pollfd set[2] = {{stop_.fd(), POLLIN, 0}, {table_.probe_bell().fd(), POLLIN, 0}};
+    ::poll(set, 2, poll_timeout(next_probe(), Clock::now()));
+    if (set[0].revents != 0) return;
+    table_.probe_bell().clear();
+    send_due_probes();
+  }
+}
+
+TimePoint MonitoringService::next_probe() const { return BackendTable::Access(table_).next_probe(); }
+
+void MonitoringService::send_due_probes() {
+  for (;;) {
+    Envelope probe;
+    std::uint32_t sequence = 0;
+    const std::uint64_t nonce = monitoring::random_u64();
+    {
+      const BackendTable::Access rows(table_);
+      const TimePoint now = Clock::now();
+      Backend* due = rows.take_due_probe(now);
+      if (due == nullptr) return;
+      const bool first = !due->rtt().sample().has_value();
+      rows.schedule_probe(*due, now + jittered(timers_.probe_interval, first, random_));
+      const monitoring::ProbeRequest request = due->make_probe(nonce, now, timers_.probe_timeout);
+      sequence = request.sequence;
+      probe = {request, due->agent.path.peer, due->agent.path.local, due->agent.path.interface, {}};
+    }
+    socket_.send(probe);
+    log_.debug("probe sent", {{"agent", probe.peer.text()}, {"seq", sequence}});
+  }
+}
+
+void MonitoringService::watch_all() {
+  TimePoint last = Clock::now();
+  while (!stop_.fired()) {
+    const TimePoint now = Clock::now();
+    for (const Alarms::CheckToStart& check : alarms_.tick(now, now - last > kAlarmTick + kSlept))
+      checks_.start(check.backend, check.service, now + timers_.check_timeout);
+    last = now;
+    run_checks(now + kAlarmTick);
+  }
+}
+
+void MonitoringService::run_checks(TimePoint until) {
+  for (;;) {
+    for (const TcpChecks::Result& result : checks_.collect(Clock::now()))
+      alarms_.check_done(result.backend, result.accepted, Clock::now());
+    std::vector<pollfd> set = {{stop_.fd(), POLLIN, 0}};
+    checks_.add_to(set);
+    const TimePoint now = Clock::now();
+    if (now >= until) return;
+    if (::poll(set.data(), set.size(), poll_timeout(until, now)) > 0 && set[0].revents != 0) return;
+  }
+}
+
+void MonitoringService::say_goodbye() const {
+  std::vector<Envelope> farewells;
+  {
+    const BackendTable::Access rows(table_);
+    for (const auto& [id, row] : rows.rows()) {
+      if (row->source != Source::agent || row->agent.leaving) continue;
+      monitoring::ProbeRequest request = row->make_probe(monitoring::random_u64(), Clock::now(), timers_.probe_timeout);
+      request.leaving = true;
+      farewells.push_back({request, row->agent.path.peer, row->agent.path.local, row->agent.path.interface, {}});
+    }
+  }
+  for (const Envelope& farewell : farewells) socket_.send(farewell);
+}
+
+}  // namespace farol::proxy

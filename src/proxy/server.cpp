@@ -1,0 +1,150 @@
+#include "proxy/server.hpp"
+
+#include <system_error>
+
+#include "common/error.hpp"
+#include "common/limits.hpp"
+#include "proxy/backend_table_access.hpp"
+
+namespace farol::proxy {
+namespace {
+
+constexpr std::size_t kThreadsPerConnection = 2;
+constexpr std::size_t kAdminConnections = 64;
+
+BackendTable::Options table_options(const Config& config) {
+  BackendTable::Options options;
+  options.policy = config.policy;
+  options.pool_policies = config.pool_policies;
+  return options;
+}
+
+std::unique_ptr<monitoring::MonitoringSocket> open_monitoring(const Address& address, const monitoring::KeyRing& keys) {
+  using monitoring::MonitoringSocket;
+  try {
+    return std::make_unique<MonitoringSocket>(MonitoringSocket::End::proxy, keys, address);
+  } catch (const std::system_error& error) {
+    if (error.code() == std::errc::address_in_use)
+      throw StartError("UDP " + std::to_string(address.port()) + " is taken (an agent on this host? use --monitor-listen)");
+    throw StartError(std::string("cannot listen for agents: ") + error.what());
+  }
+}
+
+}  // namespace
+
+Server::Server(const Config& config, const Logger& log)
+    : config_(config),
+      log_(log),
+      started_(Clock::now()),
+      keys_(config.key_file.empty() ? monitoring::KeyRing() : monitoring::KeyRing::load(config.key_file)),
+      table_(table_options(config)),
+      sessions_{table_, counters_, log, {}, config.connect_timeout, config.retries,
+                {config.idle_timeout, config.fin_timeout}} {
+  for (const Config::Endpoint& endpoint : config.listen) {
+    listeners_.emplace_back(endpoint.address);
+    table_.name_pool(endpoint.pool);
+    sessions_.pools.push_back(monitoring::pool_id(endpoint.pool));
+  }
+  monitoring_socket_ = open_monitoring(config.monitor_listen, keys_);
+  if (config.admin) admin_listener_.emplace(*config.admin);
+  add_configured_backends();
+
+  Membership::Options rules{config.timers, config.allow, {}};
+  if (rules.allow.empty() && keys_.empty()) rules.allow = private_ranges();
+  for (const Listener& listener : listeners_) rules.listeners.push_back(listener.address());
+  membership_ = std::make_unique<Membership>(table_, std::move(rules), counters_, log_);
+  monitoring_ = std::make_unique<MonitoringService>(table_, *monitoring_socket_, *membership_, config.timers, log_);
+  start_relays();
+  start_admin();
+  log_start();
+}
+
+Server::~Server() { finish(); }
+
+void Server::add_configured_backends() {
+  for (const auto& [pool, policy] : config_.pool_policies) table_.name_pool(pool);
+  for (const Config::Endpoint& endpoint : config_.backends) {
+    table_.name_pool(endpoint.pool);
+    const BackendTable::Access rows(table_);
+    Backend* added = rows.add({endpoint.address, monitoring::pool_id(endpoint.pool)}, Source::configured);
+    if (added != nullptr) added->next_check = Clock::now();
+  }
+}
+
+void Server::start_relays() {
+  const std::size_t fit = connections_within(raise_and_read_limits(), kThreadsPerConnection);
+  ThreadsEngine::Options options;
+  options.max_connections = config_.max_connections == 0 ? fit : config_.max_connections;
+  if (options.max_connections > fit)
+    log_.warn("the limits of this process are too low for --max-connections",
+              {{"max_connections", options.max_connections}, {"limits_allow", fit}});
+  std::vector<const Listener*> listeners;
+  for (const Listener& listener : listeners_) listeners.push_back(&listener);
+  Handler handler = [this](Io& io, Accepted client) { return serve_client(io, std::move(client), sessions_); };
+  relays_ = std::make_unique<ThreadsEngine>(std::move(listeners), std::move(handler), options, log_);
+}
+
+void Server::start_admin() {
+  if (!admin_listener_) return;
+  admin_.emplace(*this, admin_listener_->address());
+  respond_ = admin_->responder();
+  ThreadsEngine::Options options;
+  options.max_connections = kAdminConnections;
+  options.idle_workers = 2;
+  options.name = "admin";
+  Handler handler = [this](Io& io, Accepted client) {
+    return http::serve_connection(io, std::move(client), respond_, Admin::limits());
+  };
+  admin_server_ = std::make_unique<ThreadsEngine>(std::vector<const Listener*>{&*admin_listener_}, std::move(handler),
+                                                  options, log_);
+}
+
+void Server::log_start() const {
+  for (const Listener& listener : listeners_) log_.info("listening", {{"address", listener.address().text()}});
+  log_.info("monitoring", {{"address", monitoring_socket_->local_address().text()}, {"keys", keys_.size()}});
+  if (admin_listener_) log_.info("admin", {{"url", "http://" + admin_listener_->address().text()}});
+  if (!keys_.empty() || !config_.allow.empty()) return;
+  std::string ranges;
+  for (const Cidr& range : private_ranges()) ranges += (ranges.empty() ? "" : ",") + range.text();
+  log_.warn("no --key-file: any agent in these ranges may register", {{"allow", ranges}});
+}
+
+void Server::stop_accepting() {
+  draining_ = true;
+  relays_->stop();
+}
+
+void Server::finish() {
+  if (!relays_) return;
+  relays_->stop();
+  relays_->cut();
+  relays_.reset();
+  admin_server_.reset();
+  monitoring_->stop();
+}
+
+ProxyStatus Server::status() const {
+  ProxyStatus status;
+  const TimePoint now = Clock::now();
+  status.uptime = now - started_;
+  status.engine = config_.engine;
+  status.policy = to_string(config_.policy);
+  status.connections_active = relays_->active();
+  counters_.fill(status, relays_->refused());
+  status.ready = table_.ready(now);
+  status.draining = draining_;
+  status.backends = table_.status(now);
+  return status;
+}
+
+ProxyView::Change Server::set_state(const std::string& backend, AdminState state) {
+  const Change change = table_.set_state(backend, state);
+  if (change == Change::done)
+    log_.info("operator's order", {{"backend", backend},
+                                   {"state", state == AdminState::ready   ? "ready"
+                                             : state == AdminState::drain ? "drain"
+                                                                          : "maint"}});
+  return change;
+}
+
+}  // namespace farol::proxy

@@ -1,0 +1,37 @@
+#include "proxy/tcp_checks.hpp"
+
+#include <sys/socket.h>
+
+#include <algorithm>
+
+#include "common/socket_option.hpp"
+
+namespace farol::proxy {
+
+void TcpChecks::start(std::uint64_t backend, const Address& service, TimePoint deadline) {
+  Fd socket(::socket(service.family(), SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  const ConnectStart started = socket ? start_connect(socket, service) : ConnectStart::failed;
+  if (started == ConnectStart::pending)
+    running_.push_back({backend, std::move(socket), deadline});
+  else
+    decided_.push_back({backend, started == ConnectStart::done});
+}
+
+void TcpChecks::add_to(std::vector<pollfd>& set) const {
+  for (const Running& check : running_) set.push_back({check.socket.get(), POLLOUT, 0});
+}
+
+std::vector<TcpChecks::Result> TcpChecks::collect(TimePoint now) {
+  std::vector<Result> results;
+  results.swap(decided_);
+  std::erase_if(running_, [&](const Running& check) {
+    pollfd state{check.socket.get(), POLLOUT, 0};
+    const bool decided = ::poll(&state, 1, 0) > 0;
+    if (!decided && now < check.deadline) return false;
+    results.push_back({check.backend, decided && socket_error(check.socket) == 0});
+    return true;
+  });
+  return results;
+}
+
+}  // namespace farol::proxy
