@@ -14,12 +14,14 @@ WARNINGS  := -Wall -Wextra -Wpedantic -Wshadow -Werror -Wformat -Werror=format-s
 HARDENING := -fstack-protector-strong -fstack-clash-protection -fcf-protection -D_GLIBCXX_ASSERTIONS
 LINK_HARDENING := -pie -Wl,-z,relro,-z,now -Wl,-z,noexecstack
 ifeq ($(VARIANT),release)
-  MODE := -O2 -g -D_FORTIFY_SOURCE=3
+  MODE := -O2 -g1 -D_FORTIFY_SOURCE=3
 else ifeq ($(VARIANT),asan)
-  MODE := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer -Wno-maybe-uninitialized
+  MODE := -O1 -g1 -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer -Wno-maybe-uninitialized
 else ifeq ($(VARIANT),tsan)
-  MODE := -O1 -g -fsanitize=thread -fno-omit-frame-pointer -Wno-maybe-uninitialized
+  MODE := -O1 -g1 -fsanitize=thread -fno-omit-frame-pointer -Wno-maybe-uninitialized
 endif
+# Tests are compiled for speed of compilation; what they test keeps its own flags.
+TEST_MODE := -O0 -g1 -U_FORTIFY_SOURCE
 CXXFLAGS += -std=c++20 $(MODE) -fPIE $(WARNINGS) $(HARDENING) -pthread -Iinclude -MMD -MP
 LDFLAGS  += $(MODE) -pthread $(LINK_HARDENING)
 
@@ -63,7 +65,7 @@ $(OBJ)/%.o: src/%.cpp
 	$(CXX) $(CXXFLAGS) -c $< -o $@
 $(OBJ)/test/%.o: test/%.cpp
 	@mkdir -p $(@D)
-	$(CXX) $(CXXFLAGS) -Itest -c $< -o $@
+	$(CXX) $(CXXFLAGS) $(TEST_MODE) -Itest -c $< -o $@
 
 test: programs unit
 	scripts/test --no-setup

@@ -2,12 +2,14 @@
 
 #include <coroutine>
 #include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <span>
 
 #include "common/address.hpp"
 #include "common/clock.hpp"
 #include "common/fd.hpp"
+#include "common/pipe.hpp"
 #include "common/task.hpp"
 
 namespace farol {
@@ -23,9 +25,9 @@ class Io;
 /// How a wait ended.
 enum class Wait { ready, timeout, cut };
 
-enum class Want { read, write, time };
+enum class Want { read, more, write, time };
 
-/// Awaitable: made by Channel::readable(), Channel::writable() and Io::sleep() only.
+/// Awaitable: made by Channel::readable(), more(), writable() and Io::sleep() only.
 class [[nodiscard]] WaitFor {
  public:
   WaitFor(Io& io, Channel* channel, Want want, TimePoint deadline)
@@ -37,7 +39,8 @@ class [[nodiscard]] WaitFor {
   [[nodiscard]] Channel* channel() const { return channel_; }
   [[nodiscard]] Want want() const { return want_; }
   [[nodiscard]] TimePoint deadline() const { return deadline_; }
-  Wait result = Wait::ready;  ///< set by the engine
+  Wait result = Wait::ready;            ///< set by the engine
+  std::coroutine_handle<> suspended{};  ///< who waits (reactor only)
 
  private:
   Io& io_;
@@ -46,12 +49,24 @@ class [[nodiscard]] WaitFor {
   TimePoint deadline_;
 };
 
+/// A reactor's notes on a Channel; unused where waits block.
+struct Readiness {
+  std::uint64_t token = 0;  ///< 0: not registered yet
+  bool readable = false;    ///< an edge came while nobody waited
+  bool writable = false;
+  bool ending = false;      ///< FIN, error or hang-up was announced: read to the end
+  WaitFor* reader = nullptr;
+  WaitFor* writer = nullptr;
+};
+
 /// What a read or write did. `again`: the kernel says "not now", so await readable() or writable().
 struct IoResult {
   enum class Status { ok, again, eof, error };
   Status status = Status::ok;
   std::size_t bytes = 0;
   int error = 0;  ///< errno, for Status::error
+  /// The operation itself is refused (splice on such a socket, no memory for it), not the connection broken.
+  [[nodiscard]] bool unsupported() const;
 };
 
 /// A connected (or connecting) TCP socket that an engine serves. Owns the descriptor, the only place that closes it.
@@ -62,12 +77,20 @@ class Channel {
   Channel(Io& io, Fd fd) : io_(io), fd_(std::move(fd)) {}
   Channel(const Channel&) = delete;
   Channel& operator=(const Channel&) = delete;
+  ~Channel();
 
   [[nodiscard]] int fd() const { return fd_.get(); }
 
   IoResult read(std::span<std::byte> buffer) const;
   IoResult write(std::span<const std::byte> data) const;
+  /// Moves bytes from the socket into an empty pipe, or out of a pipe into the socket, without copying them (splice(2)).
+  IoResult read_into(Pipe& pipe) const;
+  IoResult write_from(Pipe& pipe) const;
   WaitFor readable(TimePoint deadline = kNever) { return {io_, this, Want::read, deadline}; }
+  /// After a read that took all there was: waits for more, unless the next read is the better way to find out (it
+  /// blocks, or nothing is known of the socket yet). With a deadline it waits for input in any case, at most so long,
+  /// and takes nothing for granted: readable() does, namely that the last read found the socket empty.
+  WaitFor more(TimePoint deadline = kNever) { return {io_, this, Want::more, deadline}; }
   WaitFor writable(TimePoint deadline = kNever) { return {io_, this, Want::write, deadline}; }
 
   /// FIN: the peer reads everything written so far, then end of file.
@@ -83,6 +106,8 @@ class Channel {
   /// The pending socket error, cleared by the call: the outcome of a connect.
   [[nodiscard]] int take_error() const;
 
+  Readiness readiness;  ///< the engine's
+
  private:
   Io& io_;
   Fd fd_;
@@ -95,6 +120,8 @@ class Supervised {
   /// Called from the engine's own thread, never after ~Supervision. Must not block.
   virtual bool expired(TimePoint now) const = 0;
   virtual void cut(bool timed_out) = 0;
+
+  std::size_t supervised_at = 0;  ///< the engine's: its place in a list
 
  protected:
   ~Supervised() = default;
@@ -138,6 +165,8 @@ class Io {
 
   /// A buffer of this thread. Its bytes are gone after the next co_await: keep what matters.
   virtual std::span<std::byte> scratch() = 0;
+  /// The engine's pipes, for streams that are worth splicing.
+  virtual PipePool& pipes() = 0;
 
   virtual void supervise(Supervised& session) = 0;
   virtual void release(Supervised& session) = 0;
@@ -146,6 +175,8 @@ class Io {
   virtual bool wait_now(WaitFor& wait) = 0;
   virtual void suspend(WaitFor& wait, std::coroutine_handle<> waiting) = 0;
   virtual bool join_now(Spawned& slot) = 0;
+  /// A channel that a reactor knows goes away.
+  virtual void forget(Channel& channel) { static_cast<void>(channel); }
 };
 
 /// Supervises a session for a scope.
@@ -160,6 +191,10 @@ class Supervision {
   Io& io_;
   Supervised& session_;
 };
+
+inline Channel::~Channel() {
+  if (readiness.token != 0) io_.forget(*this);
+}
 
 inline bool WaitFor::await_ready() { return io_.wait_now(*this); }
 inline void WaitFor::await_suspend(std::coroutine_handle<> waiting) { io_.suspend(*this, waiting); }

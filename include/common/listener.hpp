@@ -15,18 +15,28 @@ class Listener {
   /// Throws StartError: "cannot listen on 0.0.0.0:80: Address already in use", with the way out where there is one.
   explicit Listener(const Address& address);
 
+  /// Another socket on the same address, for another reactor: the kernel spreads new clients over all of them
+  /// (SO_REUSEPORT, which is set only now, so that a port taken by someone else was noticed).
+  [[nodiscard]] Listener twin() const;
+  void set_non_blocking() const;
+
   /// The address it really listens on (port 0 resolved).
   [[nodiscard]] const Address& address() const { return address_; }
   [[nodiscard]] int fd() const { return fd_.get(); }
 
   enum class Outcome { accepted, again, out_of_resources, closed };
-  /// Blocks for the next client. `again`: that client is gone already; `out_of_resources`: pause, then retry.
-  Outcome accept(Fd& socket, Address& peer) const;
+  enum class Mode { blocking, non_blocking };
+  /// The next client, its socket in the given mode. Blocks unless set_non_blocking(). `again`: nobody there, or gone
+  /// already; `out_of_resources`: pause, then retry.
+  Outcome accept(Fd& socket, Address& peer, Mode mode = Mode::blocking) const;
 
   /// No more clients, at once: every blocked accept returns `closed`, new connections are refused.
   void close_listening() const;
 
  private:
+  Listener() = default;
+  void bind_and_listen();
+
   Address address_;
   Fd fd_;
 };

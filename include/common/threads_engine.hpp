@@ -7,9 +7,7 @@
 #include <memory>
 #include <vector>
 
-#include "common/io.hpp"
-#include "common/listener.hpp"
-#include "common/log.hpp"
+#include "common/engine.hpp"
 #include "common/mutex.hpp"
 #include "common/stop_event.hpp"
 #include "common/thread.hpp"
@@ -19,29 +17,17 @@ namespace farol {
 /// Thread per connection. Workers accept for themselves (leader/follower: no hand-off between accept and connect) and
 /// serve what they accepted; the second coroutine of a connection runs on the worker's partner thread. Both are kept
 /// for the next connection. One supervisor thread watches time-outs and carries out the cut, by shutdown(2).
-///
-/// Owned by main; borrows listeners and logger, which must outlive it. stop(), cut() and the counters are for any
-/// thread. Every thread is joined by the destructor.
-class ThreadsEngine {
+class ThreadsEngine final : public Engine {
  public:
-  struct Options {
-    std::size_t max_connections = 4096;  ///< beyond that clients are closed at once, and counted
-    std::size_t idle_workers = 64;       ///< kept waiting for the next connection, per listener
-    std::string name = "relay";          ///< of its threads
-  };
+  using Options = EngineOptions;
 
   ThreadsEngine(std::vector<const Listener*> listeners, Handler handler, Options options, const Logger& log);
-  ~ThreadsEngine();
+  ~ThreadsEngine() override;
   ThreadsEngine(const ThreadsEngine&) = delete;
   ThreadsEngine& operator=(const ThreadsEngine&) = delete;
 
-  /// No new connections; those that live go on.
-  void stop();
-  /// Ends every connection now. After stop().
-  void cut();
-
-  [[nodiscard]] std::size_t active() const { return active_.load(std::memory_order_relaxed); }
-  [[nodiscard]] std::uint64_t refused() const { return refused_.load(std::memory_order_relaxed); }
+  void stop() override;
+  void cut() override;
 
  private:
   class Partner;
@@ -67,8 +53,7 @@ class ThreadsEngine {
   // Synchronise themselves.
   StopEvent stop_;
   StopEvent cut_;
-  std::atomic<std::size_t> active_{0};
-  std::atomic<std::uint64_t> refused_{0};
+  PipePool pipes_{kMaxPipes};
   std::vector<std::unique_ptr<std::atomic<int>>> waiting_;  ///< workers in accept, by listener
 
   Mutex mutex_;

@@ -7,6 +7,7 @@
 
 #include "common/address.hpp"
 #include "common/clock.hpp"
+#include "common/engine.hpp"
 #include "common/options.hpp"
 #include "monitoring/packet.hpp"
 #include "proxy/backend.hpp"
@@ -24,7 +25,8 @@ struct Config {
   std::vector<Endpoint> listen;            ///< empty on the command line: ":80"
   Address monitor_listen = Address::any(monitoring::kDefaultPort);
   std::vector<Endpoint> backends;          ///< static ones
-  std::string engine = "threads";
+  EngineKind engine = EngineKind::threads;
+  std::size_t workers = 0;                 ///< reactors of the events engine; parse_config makes 0 the number of cores
   Policy policy = Policy::weighted;
   std::map<std::string, Policy> pool_policies;
   MonitoringConfig timers;

@@ -4,9 +4,9 @@
 #include <memory>
 #include <optional>
 
+#include "common/engine.hpp"
 #include "common/listener.hpp"
 #include "common/log.hpp"
-#include "common/threads_engine.hpp"
 #include "http/server.hpp"
 #include "monitoring/key_ring.hpp"
 #include "monitoring/monitoring_socket.hpp"
@@ -55,10 +55,10 @@ class Server final : public ProxyView {
   SessionContext sessions_;
   std::unique_ptr<Membership> membership_;
   std::unique_ptr<MonitoringService> monitoring_;
-  std::unique_ptr<ThreadsEngine> relays_;
+  std::unique_ptr<Engine> relays_;
   std::optional<Admin> admin_;
   http::Responder respond_;
-  std::unique_ptr<ThreadsEngine> admin_server_;
+  std::unique_ptr<Engine> admin_server_;
   std::atomic<bool> draining_{false};
 };
 

@@ -1,5 +1,6 @@
 #include "common/io.hpp"
 
+#include <fcntl.h>
 #include <linux/sockios.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
@@ -36,12 +37,32 @@ ConnectResult connect_error(int error) {
 
 }  // namespace
 
+bool IoResult::unsupported() const {
+  return status == Status::error && (error == EINVAL || error == ENOSYS || error == ENOMEM || error == EMFILE);
+}
+
 IoResult Channel::read(std::span<std::byte> buffer) const {
   return result_of(retry_eintr([&] { return ::recv(fd(), buffer.data(), buffer.size(), 0); }));
 }
 
 IoResult Channel::write(std::span<const std::byte> data) const {
   return result_of(retry_eintr([&] { return ::send(fd(), data.data(), data.size(), MSG_NOSIGNAL); }));
+}
+
+IoResult Channel::read_into(Pipe& pipe) const {
+  const IoResult moved = result_of(retry_eintr([&] {
+    return ::splice(fd(), nullptr, pipe.write_end.get(), nullptr, pipe.capacity, SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
+  }));
+  pipe.content += moved.bytes;
+  return moved;
+}
+
+IoResult Channel::write_from(Pipe& pipe) const {
+  const IoResult moved = result_of(retry_eintr([&] {
+    return ::splice(pipe.read_end.get(), nullptr, fd(), nullptr, pipe.content, SPLICE_F_MOVE);
+  }));
+  pipe.content -= moved.bytes;
+  return moved;
 }
 
 void Channel::shutdown_write() const { ::shutdown(fd(), SHUT_WR); }

@@ -1,5 +1,6 @@
 #include "common/listener.hpp"
 
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/socket.h>
@@ -38,6 +39,10 @@ Fd open_socket(Address& address) {
 Listener::Listener(const Address& address) : address_(address) {
   fd_ = open_socket(address_);
   if (!fd_) throw StartError(listen_failure(address_, errno));
+  bind_and_listen();
+}
+
+void Listener::bind_and_listen() {
   set_option(fd_, SOL_SOCKET, SO_REUSEADDR, 1);
   set_option(fd_, IPPROTO_TCP, TCP_NODELAY, 1);
   set_option(fd_, SOL_SOCKET, SO_KEEPALIVE, 1);
@@ -50,9 +55,26 @@ Listener::Listener(const Address& address) : address_(address) {
   address_ = Address::from(bound);
 }
 
-Listener::Outcome Listener::accept(Fd& socket, Address& peer) const {
+Listener Listener::twin() const {
+  set_option(fd_, SOL_SOCKET, SO_REUSEPORT, 1);
+  Listener other;
+  other.address_ = address_;
+  other.fd_ = open_socket(other.address_);
+  if (!other.fd_) throw StartError(listen_failure(address_, errno));
+  set_option(other.fd_, SOL_SOCKET, SO_REUSEPORT, 1);
+  other.bind_and_listen();
+  return other;
+}
+
+void Listener::set_non_blocking() const {
+  const int flags = ::fcntl(fd_.get(), F_GETFL);
+  check("fcntl", ::fcntl(fd_.get(), F_SETFL, flags | O_NONBLOCK));
+}
+
+Listener::Outcome Listener::accept(Fd& socket, Address& peer, Mode mode) const {
   SockAddr raw;
-  socket = Fd(::accept4(fd_.get(), raw.get(), &raw.size, SOCK_CLOEXEC));
+  socket = Fd(::accept4(fd_.get(), raw.get(), &raw.size,
+                        SOCK_CLOEXEC | (mode == Mode::non_blocking ? SOCK_NONBLOCK : 0)));
   if (socket) {
     peer = Address::from(raw);
     return Outcome::accepted;

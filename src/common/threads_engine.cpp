@@ -22,7 +22,7 @@ constexpr auto kAcceptPause = std::chrono::milliseconds(100);
 /// Everything of Io that is the same on a worker and on its partner: waits block.
 class BlockingIo : public Io {
  public:
-  explicit BlockingIo(const StopEvent& cut) : cut_(cut) {}
+  BlockingIo(const StopEvent& cut, PipePool& pipes) : cut_(cut), pipes_(pipes) {}
 
   Fd open_stream(int family, TimePoint deadline, int& error) override {
     Fd fd(::socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0));
@@ -41,11 +41,12 @@ class BlockingIo : public Io {
   }
 
   bool wait_now(WaitFor& wait) override {
+    if (wait.want() == Want::more && wait.deadline() == kNever) return true;  // the next read blocks by itself
     if (wait.want() == Want::time) {
       wait.result = cut_.wait_until(wait.deadline()) ? Wait::cut : Wait::timeout;
       return true;
     }
-    const short events = wait.want() == Want::read ? POLLIN : POLLOUT;
+    const short events = wait.want() == Want::write ? POLLOUT : POLLIN;
     pollfd fd{wait.channel()->fd(), events, 0};
     for (;;) {
       if (::poll(&fd, 1, poll_timeout(wait.deadline(), Clock::now())) > 0) break;
@@ -58,9 +59,11 @@ class BlockingIo : public Io {
   }
 
   void suspend(WaitFor&, std::coroutine_handle<>) override {}  // never reached: every wait ends in wait_now
+  PipePool& pipes() override { return pipes_; }
 
  private:
   const StopEvent& cut_;
+  PipePool& pipes_;
 };
 
 void run_to_end(Task<>& task) {
@@ -73,7 +76,7 @@ void run_to_end(Task<>& task) {
 /// The thread that runs the second coroutine of a worker's connection. Started with the first one.
 class ThreadsEngine::Partner final : public BlockingIo {
  public:
-  Partner(const StopEvent& cut, const std::string& name) : BlockingIo(cut) {
+  Partner(const StopEvent& cut, PipePool& pipes, const std::string& name) : BlockingIo(cut, pipes) {
     auto started = Thread::try_start(name + "-back", [this] { run(); }, kStack);
     if (started) thread_ = std::move(*started);
   }
@@ -138,7 +141,7 @@ class ThreadsEngine::Partner final : public BlockingIo {
 class ThreadsEngine::Worker final : public BlockingIo {
  public:
   Worker(ThreadsEngine& engine, std::size_t listener)
-      : BlockingIo(engine.cut_), engine_(engine), listener_(listener) {}
+      : BlockingIo(engine.cut_, engine.pipes_), engine_(engine), listener_(listener) {}
 
   [[nodiscard]] std::size_t listener() const { return listener_; }
 
@@ -149,7 +152,7 @@ class ThreadsEngine::Worker final : public BlockingIo {
   }
 
   bool spawn(Spawned& slot, const std::function<Task<>(Io&)>& body) override {
-    if (!partner_) partner_ = std::make_unique<Partner>(engine_.cut_, engine_.options_.name);
+    if (!partner_) partner_ = std::make_unique<Partner>(engine_.cut_, engine_.pipes_, engine_.options_.name);
     if (!partner_->started()) {
       partner_.reset();
       return false;
@@ -259,9 +262,7 @@ bool ThreadsEngine::next_client(Worker& self, Accepted& client) {
         continue;
       case Listener::Outcome::closed: return false;
     }
-    if (active_.fetch_add(1) < options_.max_connections) return true;
-    active_.fetch_sub(1);
-    refused_.fetch_add(1);
+    if (admit(options_.max_connections)) return true;
     client.socket.reset();
   }
 }
@@ -273,7 +274,7 @@ void ThreadsEngine::serve(Worker& self, Accepted client) {
   } catch (const std::exception& error) {
     log_.error("connection failed", {{"reason", error.what()}});
   }
-  active_.fetch_sub(1);
+  leave();
 }
 
 void ThreadsEngine::retire(Worker& self) {

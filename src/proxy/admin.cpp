@@ -25,11 +25,12 @@ constexpr std::string_view kIndex =
 
 Response json_response(int code, const json& content) {
   // A pool's name may hold any byte; a JSON text may not.
-  return Response(code).body("application/json",
-                             content.dump(-1, ' ', false, json::error_handler_t::replace) + "\n");
+  return Response(code).body("application/json", content.dump(-1, ' ', false, json::error_handler_t::replace) + "\n");
 }
 
-Response failure(int code, const std::string& words) { return json_response(code, {{"error", words}}); }
+Response failure(int code, const std::string& words) {
+  return json_response(code, {{"error", words}});
+}
 
 Response wrong_method(const char* allowed) {
   return failure(405, std::string("want ") + allowed).add("Allow", allowed);
@@ -65,14 +66,19 @@ std::optional<AdminState> wanted_state(const std::string& body) {
 
 const char* to_string(AdminState state) {
   switch (state) {
-    case AdminState::ready: return "ready";
-    case AdminState::drain: return "drain";
-    case AdminState::maint: return "maint";
+    case AdminState::ready:
+      return "ready";
+    case AdminState::drain:
+      return "drain";
+    case AdminState::maint:
+      return "maint";
   }
   return "?";
 }
 
-std::string full_name(const BackendStatus& backend) { return backend.address.text() + "/" + backend.pool; }
+std::string full_name(const BackendStatus& backend) {
+  return backend.address.text() + "/" + backend.pool;
+}
 
 bool is_called(const BackendStatus& backend, const std::string& name) {
   return backend.address.text() == name || full_name(backend) == name;
@@ -89,8 +95,7 @@ std::optional<std::string> named_backend(std::string_view path) {
 }  // namespace
 
 Admin::Admin(ProxyView& proxy, const Address& listen)
-    : proxy_(proxy),
-      loopback_(Cidr::parse("127.0.0.0/8").contains(listen) || Cidr::parse("::1").contains(listen)) {}
+    : proxy_(proxy), loopback_(Cidr::parse("127.0.0.0/8").contains(listen) || Cidr::parse("::1").contains(listen)) {}
 
 http::Responder Admin::responder() const {
   return http::at_once([this](const Request& request) { return respond(request); });
@@ -107,7 +112,8 @@ Response Admin::respond(const Request& request) const {
   if (loopback_ && !host.empty() && !is_own_name(http::host_of(host)))
     return failure(403, "the Host field must be an IP address or localhost here (it guards against DNS rebinding)");
   const auto path = http::path_of(request.target);
-  Response response = path ? route(request, *path) : failure(400, "the target must be a path (want GET /api/v1/status)");
+  Response response =
+      path ? route(request, *path) : failure(400, "the target must be a path (want GET /api/v1/status)");
   response.add("Cache-Control", "no-store");
   return response;
 }
@@ -125,7 +131,9 @@ Response Admin::route(const Request& request, std::string_view path) const {
   return failure(404, "no such path (GET / lists them)");
 }
 
-Response Admin::health() const { return http::plain(200, "ok"); }
+Response Admin::health() const {
+  return http::plain(200, "ok");
+}
 
 Response Admin::readiness() const {
   const ProxyStatus now = proxy_.status();
@@ -134,7 +142,9 @@ Response Admin::readiness() const {
   return http::plain(200, "ready");
 }
 
-Response Admin::status() const { return Response(200).body("application/json", status_json(proxy_.status())); }
+Response Admin::status() const {
+  return Response(200).body("application/json", status_json(proxy_.status()));
+}
 
 Response Admin::change_state(const Request& request, const std::string& backend) const {
   if (const auto origin = request.field("Origin"); !origin.empty() && !is_own_origin(origin))
@@ -143,9 +153,12 @@ Response Admin::change_state(const Request& request, const std::string& backend)
   const auto state = wanted_state(request.body);
   if (!state) return failure(400, "want {\"state\": \"drain\"}, \"ready\" or \"maint\"");
   switch (proxy_.set_state(backend, *state)) {
-    case ProxyView::Change::done: return changed(backend, *state);
-    case ProxyView::Change::ambiguous: return ambiguous(backend);
-    case ProxyView::Change::unknown_backend: break;
+    case ProxyView::Change::done:
+      return changed(backend, *state);
+    case ProxyView::Change::ambiguous:
+      return ambiguous(backend);
+    case ProxyView::Change::unknown_backend:
+      break;
   }
   return failure(404, "no back-end " + backend + " (GET /api/v1/status lists them)");
 }
@@ -154,8 +167,8 @@ Response Admin::changed(const std::string& backend, AdminState wanted) const {
   const ProxyStatus now = proxy_.status();
   for (const BackendStatus& each : now.backends)
     if (is_called(each, backend))
-      return json_response(
-          200, {{"address", each.address.text()}, {"pool", each.pool}, {"state", to_string(each.state)}});
+      return json_response(200,
+                           {{"address", each.address.text()}, {"pool", each.pool}, {"state", to_string(each.state)}});
   return json_response(200, {{"address", backend}, {"pool", nullptr}, {"state", to_string(wanted)}});  // gone since
 }
 

@@ -1,6 +1,7 @@
 #include "proxy/config.hpp"
 
 #include <algorithm>
+#include <thread>
 
 #include "common/error.hpp"
 
@@ -65,7 +66,13 @@ void add_flags(CLI::App& app, Raw& raw, Config& config) {
   app.add_option("--monitor-listen", raw.monitor_listen, "UDP ADDR:PORT where agents register")->capture_default_str();
   app.add_option("--backend", raw.backends, "static back-end without an agent, ADDR:PORT[,pool=NAME], repeatable")
       ->take_all();
-  app.add_option("--engine", config.engine, "who runs the relays")->capture_default_str()->check(CLI::IsMember({"threads"}));
+  const std::map<std::string, EngineKind> engines = {{"threads", EngineKind::threads}, {"events", EngineKind::events}};
+  app.add_option("--engine", config.engine, "who runs the relays: threads (per connection) or events (per core)")
+      ->transform(CLI::CheckedTransformer(engines))
+      ->default_str("threads");
+  app.add_option("--workers", config.workers, "reactors of the events engine; 0 = one per core")
+      ->capture_default_str()
+      ->check(CLI::Range(0, 256));
   app.add_option("--policy", raw.policies, "weighted, report or round-robin; or POOL=POLICY, repeatable")
       ->default_str("weighted")
       ->take_all();
@@ -133,6 +140,7 @@ std::optional<int> parse_config(int argc, const char* const* argv, Config& confi
   add_flags(app, raw, config);
   if (const auto done = parse_command_line(app, argc, argv)) return done;
   understand(raw, config);
+  if (config.workers == 0) config.workers = std::max(1U, std::thread::hardware_concurrency());
   check_together(config);
   return std::nullopt;
 }

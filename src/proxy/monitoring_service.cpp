@@ -18,9 +18,10 @@ constexpr auto kAlarmTick = std::chrono::milliseconds(50);
 constexpr auto kSlept = std::chrono::milliseconds(400);
 
 /// The next probe comes after the interval ± 10 %, so that agents started together drift apart. The second probe of a
-/// life is spread over the whole interval.
+/// life comes earlier, spread over more than half the interval, yet not so early that an agent takes the usual gap for an
+/// outage (it waits three of the gaps it has seen).
 Duration jittered(Duration interval, bool first, std::minstd_rand& random) {
-  std::uniform_real_distribution<double> share(first ? 0.1 : 0.9, first ? 1.0 : 1.1);
+  std::uniform_real_distribution<double> share(first ? 0.4 : 0.9, first ? 1.0 : 1.1);
   return from_seconds(to_seconds(interval) * share(random));
 }
 

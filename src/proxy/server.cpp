@@ -9,7 +9,6 @@
 namespace farol::proxy {
 namespace {
 
-constexpr std::size_t kThreadsPerConnection = 2;
 constexpr std::size_t kAdminConnections = 64;
 
 BackendTable::Options table_options(const Config& config) {
@@ -72,8 +71,10 @@ void Server::add_configured_backends() {
 }
 
 void Server::start_relays() {
-  const std::size_t fit = connections_within(raise_and_read_limits(), kThreadsPerConnection);
-  ThreadsEngine::Options options;
+  const std::size_t threads_each = config_.engine == EngineKind::threads ? 2 : 0;
+  const std::size_t fit = connections_within(raise_and_read_limits(), threads_each);
+  EngineOptions options;
+  options.reactors = config_.workers;
   options.max_connections = config_.max_connections == 0 ? fit : config_.max_connections;
   if (options.max_connections > fit)
     log_.warn("the limits of this process are too low for --max-connections",
@@ -81,22 +82,21 @@ void Server::start_relays() {
   std::vector<const Listener*> listeners;
   for (const Listener& listener : listeners_) listeners.push_back(&listener);
   Handler handler = [this](Io& io, Accepted client) { return serve_client(io, std::move(client), sessions_); };
-  relays_ = std::make_unique<ThreadsEngine>(std::move(listeners), std::move(handler), options, log_);
+  relays_ = start_engine(config_.engine, std::move(listeners), std::move(handler), options, log_);
 }
 
 void Server::start_admin() {
   if (!admin_listener_) return;
   admin_.emplace(*this, admin_listener_->address());
   respond_ = admin_->responder();
-  ThreadsEngine::Options options;
+  EngineOptions options;
   options.max_connections = kAdminConnections;
   options.idle_workers = 2;
   options.name = "admin";
   Handler handler = [this](Io& io, Accepted client) {
     return http::serve_connection(io, std::move(client), respond_, Admin::limits());
   };
-  admin_server_ = std::make_unique<ThreadsEngine>(std::vector<const Listener*>{&*admin_listener_}, std::move(handler),
-                                                  options, log_);
+  admin_server_ = start_engine(EngineKind::threads, {&*admin_listener_}, std::move(handler), options, log_);
 }
 
 void Server::log_start() const {
@@ -127,7 +127,7 @@ ProxyStatus Server::status() const {
   ProxyStatus status;
   const TimePoint now = Clock::now();
   status.uptime = now - started_;
-  status.engine = config_.engine;
+  status.engine = config_.engine == EngineKind::events ? "events" : "threads";
   status.policy = to_string(config_.policy);
   status.connections_active = relays_->active();
   counters_.fill(status, relays_->refused());

@@ -17,9 +17,13 @@ json optional(const std::optional<Value>& value) {
 }
 
 /// Three decimals: what a reader can use, and no "0.30000000000000004".
-double rounded(double value) { return std::round(value * 1000) / 1000; }
+double rounded(double value) {
+  return std::round(value * 1000) / 1000;
+}
 
-json milliseconds(const std::optional<double>& value) { return value ? json(rounded(*value)) : json(); }
+json milliseconds(const std::optional<double>& value) {
+  return value ? json(rounded(*value)) : json();
+}
 
 json counters(const std::vector<Counter>& list) {
   json result = json::object();
@@ -30,7 +34,10 @@ json counters(const std::vector<Counter>& list) {
 json components(const BackendStatus& backend) {
   const auto part = [&](double value) { return backend.score ? json(value) : json(); };
   const ScoreComponents& c = backend.components;
-  return {{"rtt", part(c.rtt)}, {"tcp", part(c.tcp)}, {"loss", part(c.loss)}, {"cpu", part(c.cpu)},
+  return {{"rtt", part(c.rtt)},
+          {"tcp", part(c.tcp)},
+          {"loss", part(c.loss)},
+          {"cpu", part(c.cpu)},
           {"memory", part(c.memory)}};
 }
 

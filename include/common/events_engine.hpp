@@ -1,0 +1,42 @@
+#pragma once
+
+#include <list>
+#include <memory>
+#include <vector>
+
+#include "common/engine.hpp"
+#include "common/stop_event.hpp"
+#include "common/thread.hpp"
+
+namespace farol {
+
+/// A reactor per core: each accepts on listeners of its own (SO_REUSEPORT: the kernel spreads clients over them) and
+/// runs its connections' coroutines on one thread with epoll, edge-triggered. A coroutine is suspended only when the
+/// kernel had nothing for it; a socket is made known to epoll only then.
+class EventsEngine final : public Engine {
+ public:
+  using Options = EngineOptions;
+
+  EventsEngine(std::vector<const Listener*> listeners, Handler handler, Options options, const Logger& log);
+  ~EventsEngine() override;
+  EventsEngine(const EventsEngine&) = delete;
+  EventsEngine& operator=(const EventsEngine&) = delete;
+
+  void stop() override;
+  void cut() override;
+
+ private:
+  class Reactor;
+
+  const std::vector<const Listener*> listeners_;
+  const Handler handler_;
+  const Options options_;
+  const Logger& log_;
+  StopEvent stop_;
+  StopEvent cut_;
+  PipePool pipes_{kMaxPipes};
+  std::list<Listener> twins_;
+  std::vector<std::unique_ptr<Reactor>> reactors_;
+};
+
+}  // namespace farol

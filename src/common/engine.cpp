@@ -1,0 +1,15 @@
+#include "common/engine.hpp"
+
+#include "common/events_engine.hpp"
+#include "common/threads_engine.hpp"
+
+namespace farol {
+
+std::unique_ptr<Engine> start_engine(EngineKind kind, std::vector<const Listener*> listeners, Handler handler,
+                                     EngineOptions options, const Logger& log) {
+  if (kind == EngineKind::events)
+    return std::make_unique<EventsEngine>(std::move(listeners), std::move(handler), std::move(options), log);
+  return std::make_unique<ThreadsEngine>(std::move(listeners), std::move(handler), std::move(options), log);
+}
+
+}  // namespace farol
