@@ -63,10 +63,13 @@ CLI::Option* add_duration(CLI::App& app, const std::string& flag, Duration& valu
 }
 
 Duration parse_duration(const std::string& text) {
-  std::string number = text;
-  if (const std::string error = seconds_with_unit()(number); !error.empty())
+  double seconds = -1;
+  try {
+    std::string number = text;
+    if (seconds_with_unit()(number).empty()) seconds = std::stod(number);
+  } catch (const std::exception&) {  // CLI11 throws for an unknown unit
     throw UsageError("'" + text + "' is not a duration (want 20, 0.5, 500ms, 20s or 1h)");
-  const double seconds = std::stod(number);
+  }
   if (!(seconds >= 0 && seconds <= 1e8)) throw UsageError("'" + text + "' is out of range (0 to 1e8 seconds)");
   return from_seconds(seconds);
 }
