@@ -1,0 +1,50 @@
+#pragma once
+
+#include <chrono>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "http/request_parser.hpp"
+
+namespace farol::http {
+
+/// An answer: status, fields and the whole body. The server adds Date, Content-Length, Connection and
+/// X-Content-Type-Options. A value; not thread-safe.
+class Response {
+ public:
+  explicit Response(int status = 200) : status_(status) {}
+
+  /// Throws std::invalid_argument when the name is no token or the value holds CR, LF, NUL or another control byte:
+  /// what came from outside cannot end a field early.
+  Response& add(std::string_view name, std::string_view value);
+  Response& body(std::string_view content_type, std::string content);
+
+  [[nodiscard]] int status() const { return status_; }
+  [[nodiscard]] const std::vector<Field>& fields() const { return fields_; }
+  [[nodiscard]] std::string_view field(std::string_view name) const;
+  [[nodiscard]] const std::string& body() const { return body_; }
+
+ private:
+  int status_;
+  std::vector<Field> fields_;
+  std::string body_;
+};
+
+/// One line of text.
+Response plain(int status, std::string_view line);
+
+/// "Not Found" for 404; "Unknown" for a code that is not in RFC 9110.
+std::string_view reason_phrase(int status);
+
+/// How one response goes onto the wire.
+struct Framing {
+  bool keep_alive = true;
+  bool head_only = false;  ///< the answer to HEAD: the fields of GET, no body
+  std::chrono::system_clock::time_point now;
+};
+
+/// The bytes of the response.
+std::string serialise(const Response& response, const Framing& framing);
+
+}  // namespace farol::http

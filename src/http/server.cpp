@@ -1,0 +1,178 @@
+#include "http/server.hpp"
+
+#include <algorithm>
+#include <atomic>
+#include <exception>
+#include <optional>
+#include <utility>
+
+namespace farol::http {
+namespace {
+
+constexpr std::size_t kSlice = 64 * 1024;
+constexpr std::size_t kLingerBytes = 256 * 1024;
+
+Task<Response> ready(Response response) {
+  co_return response;
+}
+
+/// One connection. Reads are bounded by the deadline of their wait; writes, which block the thread on the engine
+/// `threads`, by expired(), which the engine asks.
+class Connection final : public Supervised {
+ public:
+  Connection(Io& io, Fd socket, const Responder& respond, const Limits& limits)
+      : io_(io), channel_(io, std::move(socket)), respond_(respond), limits_(limits), parser_(limits.request) {}
+
+  Task<> run();
+
+  bool expired(TimePoint now) const override {
+    return now.time_since_epoch().count() >= write_deadline_.load(std::memory_order_relaxed);
+  }
+  void cut(bool) override { channel_.shut_down(); }
+
+ private:
+  enum class Received { request, refused, nothing };
+
+  Task<Received> receive();
+  Task<bool> exchange();
+  Task<bool> refuse();
+  Task<Response> answer(const Request& request);
+  Task<bool> send(std::string bytes);
+  Task<> linger();
+  void arm(TimePoint deadline) {
+    write_deadline_.store(deadline.time_since_epoch().count(), std::memory_order_relaxed);
+  }
+
+  Io& io_;
+  Channel channel_;
+  const Responder& respond_;
+  const Limits& limits_;
+  RequestParser parser_;
+  bool first_ = true;
+  RequestParser::Refusal refusal_;
+  std::exception_ptr failure_;  ///< what the responder threw
+  std::atomic<Duration::rep> write_deadline_{kNever.time_since_epoch().count()};
+};
+
+Task<> Connection::run() {
+  bool going_on = true;
+  while (going_on) {
+    Task<Received> receiving = receive();
+    const Received received = co_await receiving;
+    if (received == Received::nothing) co_return;
+    Task<bool> answering = received == Received::request ? exchange() : refuse();
+    going_on = co_await answering;
+  }
+  Task<> lingering = linger();
+  co_await lingering;
+  if (failure_) std::rethrow_exception(failure_);  // for the engine's log
+}
+
+Task<Connection::Received> Connection::receive() {
+  RequestParser::Outcome outcome = parser_.feed({});
+  bool started = parser_.started() || std::exchange(first_, false);
+  TimePoint deadline = Clock::now() + (started ? limits_.header_timeout : limits_.idle_timeout);
+  while (outcome == RequestParser::Outcome::need_more) {
+    if (parser_.take_continue()) {
+      Task<bool> sending = send("HTTP/1.1 100 Continue\r\n\r\n");
+      const bool sent = co_await sending;
+      if (!sent) co_return Received::nothing;
+    }
+    const Wait wait = co_await channel_.more(deadline);
+    if (wait == Wait::timeout && parser_.started()) {
+      refusal_ = {408, "the request did not arrive in time"};
+      co_return Received::refused;
+    }
+    if (wait != Wait::ready) co_return Received::nothing;
+    const std::span<std::byte> buffer = io_.scratch();
+    const IoResult got = channel_.read(buffer);
+    if (got.status == IoResult::Status::again) continue;
+    if (got.status != IoResult::Status::ok) co_return Received::nothing;
+    outcome = parser_.feed(buffer.first(got.bytes));
+    if (!started && parser_.started()) {
+      started = true;
+      deadline = Clock::now() + limits_.header_timeout;
+    }
+  }
+  if (outcome == RequestParser::Outcome::request) co_return Received::request;
+  refusal_ = parser_.refusal();
+  co_return Received::refused;
+}
+
+/// True when the connection goes on.
+Task<bool> Connection::exchange() {
+  const Request request = parser_.take();
+  Task<Response> answering = answer(request);
+  const Response response = co_await answering;
+  const bool keep_alive = request.keep_alive && !failure_;
+  Task<bool> sending = send(serialise(
+      response,
+      {.keep_alive = keep_alive, .head_only = request.method == "HEAD", .now = std::chrono::system_clock::now()}));
+  const bool sent = co_await sending;
+  const bool going_on = sent && keep_alive;
+  co_return going_on;
+}
+
+Task<bool> Connection::refuse() {
+  Task<bool> sending =
+      send(serialise(plain(refusal_.status, refusal_.reason),
+                     {.keep_alive = false, .head_only = false, .now = std::chrono::system_clock::now()}));
+  co_await sending;
+  co_return false;
+}
+
+Task<Response> Connection::answer(const Request& request) {
+  std::optional<Response> response;
+  try {
+    Task<Response> responding = respond_(io_, request);
+    response = co_await responding;
+  } catch (const std::exception&) {
+    failure_ = std::current_exception();
+    response = plain(500, "internal error (see the log)");
+  }
+  co_return std::move(*response);
+}
+
+Task<bool> Connection::send(std::string bytes) {
+  std::span<const std::byte> rest = std::as_bytes(std::span(bytes));
+  while (!rest.empty()) {
+    const std::span<const std::byte> slice = rest.first(std::min(rest.size(), kSlice));
+    const TimePoint deadline = Clock::now() + limits_.write_timeout;
+    arm(deadline);
+    Task<bool> writing = write_all(channel_, slice, deadline);
+    const bool written = co_await writing;
+    arm(kNever);
+    if (!written) co_return false;
+    rest = rest.subspan(slice.size());
+  }
+  co_return true;
+}
+
+/// Closing with bytes unread sends a reset, and a reset can take the response away from a peer that has not read it
+/// yet: end our side, then read what still comes until the peer closes too (RFC 9112, 9.6).
+Task<> Connection::linger() {
+  channel_.shutdown_write();
+  const TimePoint deadline = Clock::now() + limits_.close_timeout;
+  for (std::size_t drained = 0; drained < kLingerBytes;) {
+    const Wait wait = co_await channel_.more(deadline);
+    if (wait != Wait::ready) co_return;
+    const IoResult got = channel_.read(io_.scratch());
+    if (got.status == IoResult::Status::eof || got.status == IoResult::Status::error) co_return;
+    drained += got.bytes;
+  }
+}
+
+}  // namespace
+
+Responder at_once(std::function<Response(const Request&)> respond) {
+  return [respond = std::move(respond)](Io&, const Request& request) { return ready(respond(request)); };
+}
+
+Task<> serve_connection(Io& io, Accepted client, const Responder& respond, Limits limits) {
+  Connection connection(io, std::move(client.socket), respond, limits);
+  const Supervision supervision(io, connection);
+  Task<> running = connection.run();
+  co_await running;
+}
+
+}  // namespace farol::http
