@@ -98,9 +98,13 @@ class [[nodiscard]] Task {
   T result() { return handle_.promise().take(); }
 
   bool await_ready() const noexcept { return false; }
-  std::coroutine_handle<> await_suspend(std::coroutine_handle<> waiting) noexcept {
+  /// Runs the task to its end or its first wait. One that ends at once goes on without suspending anybody: with
+  /// symmetric transfer (no tail call under sanitizers) a loop over such tasks would use up the stack.
+  bool await_suspend(std::coroutine_handle<> waiting) noexcept {
+    handle_.resume();
+    if (handle_.done()) return false;
     handle_.promise().continue_with(waiting);
-    return handle_;
+    return true;
   }
   T await_resume() { return handle_.promise().take(); }
 

@@ -9,34 +9,12 @@
 #include "common/address.hpp"
 #include "common/clock.hpp"
 #include "monitoring/packet.hpp"
+#include "proxy/backend_types.hpp"
 #include "proxy/estimators.hpp"
 #include "proxy/score.hpp"
 #include "proxy/status.hpp"
 
 namespace farol::proxy {
-
-/// Who a back-end is: the address and port of its service, in a pool.
-struct BackendKey {
-  Address address;
-  std::uint32_t pool = 0;
-  auto operator<=>(const BackendKey&) const = default;
-};
-
-/// The timers of monitoring, the report's three first.
-struct MonitoringConfig {
-  Duration probe_interval = std::chrono::milliseconds(5000);
-  Duration probe_timeout = std::chrono::milliseconds(500);
-  Duration alive_interval = std::chrono::milliseconds(10000);
-  Duration check_timeout = std::chrono::seconds(1);  ///< of one TCP check
-};
-
-/// Where an agent is reached: the address its packets come from, and ours at which they arrive.
-struct AgentPath {
-  Address peer;
-  Address local;
-  unsigned interface = 0;
-  bool operator==(const AgentPath&) const = default;
-};
 
 /// One row of the table: everything the proxy knows of one back-end, and the rules that change it. No locks, sockets or
 /// clocks in here: the table's mutex guards every row, and `now` is always an argument.
@@ -74,12 +52,6 @@ class Backend {
   };
   AgentInfo agent;
 
-  /// A second agent that claims this identity and has answered a challenge; it takes over if the incumbent is silent.
-  struct Contender {
-    AgentPath path;
-    std::uint64_t boot_id = 0;
-    std::uint32_t decided_by = 0;  ///< sequence number of the probe of the incumbent that decides
-  };
   std::optional<Contender> contender;
   std::uint64_t conflicts = 0;
 
@@ -92,7 +64,8 @@ class Backend {
   monitoring::ProbeRequest make_probe(std::uint64_t nonce, TimePoint now, Duration timeout);
 
   enum class Answer { taken, late, wrong_nonce };
-  /// Takes a response to an outstanding probe: load, RTT, loss. `arrival` is the kernel's time stamp.
+  /// Takes a response to an outstanding probe: load, RTT, loss. `arrival` is the kernel's time stamp. A late one is left
+  /// to expire_probes(), which knows whether it is a loss; it is late only once, copies have a wrong nonce.
   Answer take_response(const monitoring::ProbeResponse& response, TimePoint arrival, Duration timeout);
   /// Probes without an answer for `timeout`: counted as lost, or only forgotten when this process was itself asleep.
   struct Expired {
@@ -150,14 +123,23 @@ class Backend {
     TimePoint sent{};
     TimePoint deadline{};
     bool voided = false;  ///< an answer is welcome, its absence means nothing
+    bool late = false;    ///< answered, but too late
+  };
+  /// One of the last two probes: what a Deregister must name, and what a late answer may still answer.
+  struct Recent {
+    std::uint32_t sequence = 0;
+    std::uint64_t nonce = 0;
+    bool answered = false;
   };
   static constexpr std::size_t kMaxOutstanding = 16;
 
   [[nodiscard]] bool judged_by_check() const;
+  /// Notes an answer to one of the last two probes; false when it is none of them, or has been answered.
+  bool first_answer(const monitoring::ProbeResponse& response);
 
   std::vector<Outstanding> outstanding_;
-  std::uint32_t next_sequence_ = 0;
-  std::array<std::uint64_t, 2> last_nonces_{};
+  std::uint32_t next_sequence_ = 1;  ///< 0 is a challenge's
+  std::array<Recent, 2> recent_{};   ///< the newest first
   RttEstimator rtt_;
   LossWindow loss_;
   monitoring::Load load_;

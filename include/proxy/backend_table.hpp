@@ -47,7 +47,7 @@ class BackendTable {
   /// every candidate's figures, for the log.
   std::optional<Lease> acquire(std::uint32_t pool, std::span<const std::uint64_t> tried, TimePoint now,
                                bool explain = false);
-  /// True when acquire() would find someone in some pool.
+  /// True when someone in some pool may get a connection; whom acquire() would only try as a last resort does not count.
   [[nodiscard]] bool ready(TimePoint now);
   [[nodiscard]] std::vector<BackendStatus> status(TimePoint now);
   ProxyView::Change set_state(const std::string& backend, AdminState state);

@@ -21,8 +21,11 @@ class BackendTable::Access {
 
   /// A new row; nullptr when the table is full.
   Backend* add(const BackendKey& key, Source source) const;
-  /// Lets the row be found by the address of its agent; an unspecified address only takes the old one away.
+  /// Lets the row be found by the address of its agent; an unspecified address only takes the old one away. A row that
+  /// had this agent before is left behind: the agent stands for another service now.
   void index_peer(Backend& backend, const Address& peer) const;
+  /// The agent has left this row: no new connections, no probes; it goes with its last connection.
+  void leave(Backend& backend) const;
   /// REQUIRES: no connection of it is active.
   void remove(Backend& backend) const;
 

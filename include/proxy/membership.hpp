@@ -39,14 +39,13 @@ class Membership {
   std::optional<monitoring::Envelope> on_register(const monitoring::Envelope& from, const monitoring::Register& packet,
                                                   TimePoint now);
   Verdict on_response(const monitoring::Envelope& from, const monitoring::ProbeResponse& packet, TimePoint now);
-  Verdict on_deregister(const monitoring::Envelope& from, const monitoring::Deregister& packet);
+  Verdict on_deregister(const monitoring::Envelope& from, const monitoring::Deregister& packet, TimePoint now);
   Verdict validated(const Access& rows, const monitoring::Envelope& from, const monitoring::ProbeResponse& packet,
                     TimePoint now, Notices& notices);
   Verdict known_identity(const Access& rows, Backend& incumbent, const AgentPath& path,
                          const monitoring::ProbeResponse& packet, TimePoint now, Notices& notices);
   void admit(const Access& rows, Backend& backend, const AgentPath& path, const monitoring::ProbeResponse& packet,
              TimePoint now) const;
-  [[nodiscard]] bool is_alias(const Access& rows, const BackendKey& key, std::uint64_t boot_id) const;
   [[nodiscard]] bool is_loop(const Address& service) const;
 
   BackendTable& table_;

@@ -118,7 +118,7 @@ class ThreadsEngine::Partner final : public BlockingIo {
   }
   Spawned* next_job() NO_THREAD_SAFETY_ANALYSIS {
     std::unique_lock lock(mutex_.native());
-    changed_.wait(lock, [&] { return job_ != nullptr || ending_; });
+    changed_.wait(lock, [this]() NO_THREAD_SAFETY_ANALYSIS { return job_ != nullptr || ending_; });
     return std::exchange(job_, nullptr);
   }
   void finish(Spawned& job) {

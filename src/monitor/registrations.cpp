@@ -66,8 +66,8 @@ Registrations::Prober Registrations::probed(const monitoring::Envelope& envelope
   const auto found = proxies_.find(envelope.peer);
   if (found == proxies_.end()) return Prober::unknown;
   Proxy& proxy = found->second;
-  // Sequence 0 is the challenge or, right behind it, the first probe of a life: no gap to learn from.
-  if (proxy.probed && request.sequence > 0) proxy.gaps[proxy.gaps_seen++ % kGaps] = envelope.arrival - proxy.last_probe;
+  // Sequence 0 is a challenge and 1, right behind it, the first probe of a life: no gap to learn from.
+  if (proxy.probed && request.sequence > 1) proxy.gaps[proxy.gaps_seen++ % kGaps] = envelope.arrival - proxy.last_probe;
   const bool was_away = proxy.silence_told || proxy.leaving;
   const Prober prober = !proxy.probed ? Prober::first_time : was_away ? Prober::back : Prober::usual;
   proxy.probed = true;

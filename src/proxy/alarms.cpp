@@ -40,7 +40,7 @@ void Alarms::probe_timeouts(const Access& rows, Backend& backend, TimePoint now,
     notices.add(LogLevel::debug, "probe lost", {{"backend", backend.name()}, {"loss", backend.loss().share(), 2}});
   }
   if (!expired.contender_won || !backend.contender) return;
-  const Backend::Contender winner = *backend.contender;
+  const Contender winner = *backend.contender;
   rows.index_peer(backend, winner.path.peer);
   backend.adopt(winner.path, winner.boot_id, now);
   rows.schedule_probe(backend, now);
@@ -49,7 +49,7 @@ void Alarms::probe_timeouts(const Access& rows, Backend& backend, TimePoint now,
 
 void Alarms::agent_alive(Backend& backend, TimePoint now, bool we_slept, Notices& notices) const {
   if (we_slept) backend.next_alive_check = now + timers_.alive_interval;
-  if (now < backend.next_alive_check) return;
+  if (now < backend.next_alive_check || backend.agent.leaving) return;
   backend.next_alive_check = now + timers_.alive_interval;
   if (!backend.check_alive()) return;
   backend.next_check = now;

@@ -45,7 +45,7 @@ void Backend::adopt(const AgentPath& path, std::uint64_t boot_id, TimePoint now)
   agent.leaving = false;
   agent.listening = true;
   outstanding_.clear();
-  last_nonces_ = {};
+  recent_ = {};
   rtt_.reset();
   loss_.reset();
   contender.reset();
@@ -56,37 +56,34 @@ void Backend::adopt(const AgentPath& path, std::uint64_t boot_id, TimePoint now)
 void Backend::heard(TimePoint now) {
   agent.last_packet = now;
   agent.packet_since_check = true;
-  if (agent.silent) {
-    agent.silent = false;
-    check = Check::unknown;
-  }
+  agent.silent = false;
 }
 
 monitoring::ProbeRequest Backend::make_probe(std::uint64_t nonce, TimePoint now, Duration timeout) {
   if (outstanding_.size() >= kMaxOutstanding) outstanding_.erase(outstanding_.begin());
   const std::uint32_t sequence = next_sequence_++;
-  outstanding_.push_back({sequence, nonce, now, now + timeout, false});
-  last_nonces_ = {nonce, last_nonces_[0]};
+  outstanding_.push_back({sequence, nonce, now, now + timeout});
+  recent_ = {Recent{sequence, nonce}, recent_[0]};
   return {sequence, nonce, false};
 }
 
 Backend::Answer Backend::take_response(const monitoring::ProbeResponse& response, TimePoint arrival,
                                        Duration timeout) {
+  const bool first = first_answer(response);
   const auto probe = std::find_if(outstanding_.begin(), outstanding_.end(), [&](const Outstanding& o) {
-    return o.sequence == response.sequence && o.nonce == response.nonce;
+    return o.sequence == response.sequence && o.nonce == response.nonce && !o.late;
   });
-  if (probe == outstanding_.end()) return recent_nonce(response.nonce) ? Answer::late : Answer::wrong_nonce;
-  const Duration rtt = std::max(arrival - probe->sent, Duration::zero());
-  const bool voided = probe->voided;
-  outstanding_.erase(probe);
+  if (probe == outstanding_.end()) return first ? Answer::late : Answer::wrong_nonce;
   if (contender && response.sequence >= contender->decided_by) {
     contender.reset();  // the incumbent lives
     ++conflicts;
   }
+  const Duration rtt = std::max(arrival - probe->sent, Duration::zero());
   if (rtt > timeout) {
-    if (!voided) loss_.add(true);
+    probe->late = true;
     return Answer::late;
   }
+  outstanding_.erase(probe);
   rtt_.add(rtt);
   loss_.add(false);
   take_load(response, arrival);
@@ -97,9 +94,18 @@ void Backend::take_load(const monitoring::ProbeResponse& response, TimePoint now
   load_ = response.load;
   report_at_ = now;
   agent.draining = response.draining;
-  if (agent.listening && !response.listening) check = Check::unknown;
+  if (agent.listening && !response.listening) {
+    check = Check::unknown;
+    next_check = now;
+  }
   agent.listening = response.listening;
-  if (!response.listening && next_check == TimePoint::max()) next_check = now;
+}
+
+bool Backend::first_answer(const monitoring::ProbeResponse& response) {
+  for (Recent& probe : recent_)
+    if (probe.sequence == response.sequence && probe.nonce == response.nonce && probe.nonce != 0)
+      return !std::exchange(probe.answered, true);
+  return false;
 }
 
 Backend::Expired Backend::expire_probes(TimePoint now, Duration timeout, bool we_slept) {
@@ -111,10 +117,9 @@ Backend::Expired Backend::expire_probes(TimePoint now, Duration timeout, bool we
       probe.deadline = now + timeout;
       return false;
     }
-    if (!probe.voided) {
-      ++result.lost;
-      loss_.add(true);
-    }
+    if (probe.voided) return true;
+    ++result.lost;
+    loss_.add(true);
     if (contender && probe.sequence >= contender->decided_by) result.contender_won = true;
     return true;
   });
@@ -127,7 +132,7 @@ bool Backend::is_outstanding(std::uint32_t sequence, std::uint64_t nonce) const 
 }
 
 bool Backend::recent_nonce(std::uint64_t nonce) const {
-  return nonce != 0 && (nonce == last_nonces_[0] || nonce == last_nonces_[1]);
+  return nonce != 0 && (nonce == recent_[0].nonce || nonce == recent_[1].nonce);
 }
 
 bool Backend::check_alive() {

@@ -7,21 +7,24 @@
 namespace farol::proxy {
 namespace {
 
-/// The score of a back-end without a report of its own: the mean of those that have one, neither best nor worst.
-double neutral_score(std::span<Backend* const> backends) {
-  double sum = 0;
+bool has_score(const Backend& backend) { return backend.has_report() && !backend.agent.silent; }
+
+/// What a back-end without a report of its own counts as: the mean of those that have one, neither best nor worst.
+Candidate neutral_candidate(std::span<Backend* const> backends) {
+  Candidate mean;
   int count = 0;
   for (const Backend* backend : backends) {
-    if (!backend->has_report() || backend->agent.silent) continue;
-    sum += backend->score().components.sum();
+    if (!has_score(*backend)) continue;
+    mean.score += backend->score().value();
+    mean.unsaturated += backend->score().components.sum();
     ++count;
   }
-  return count == 0 ? 0 : sum / count;
+  if (count > 0) mean = {mean.score / count, mean.unsaturated / count};
+  return mean;
 }
 
-Candidate candidate_of(const Backend& backend, double neutral) {
-  const bool own = backend.has_report() && !backend.agent.silent;
-  if (!own) return {neutral, neutral, backend.chosen_at};
+Candidate candidate_of(const Backend& backend, const Candidate& neutral) {
+  if (!has_score(backend)) return {neutral.score, neutral.unsaturated, backend.chosen_at};
   return {backend.score().value(), backend.score().components.sum(), backend.chosen_at};
 }
 
@@ -72,7 +75,7 @@ std::optional<Lease> BackendTable::acquire(std::uint32_t pool_id, std::span<cons
   const auto entry = pools_.find(pool_id);
   if (entry == pools_.end()) return std::nullopt;
   collect(entry->second, tried, now);
-  const double neutral = neutral_score(eligible_);
+  const Candidate neutral = neutral_candidate(eligible_);
   candidates_.clear();
   for (const Backend* backend : eligible_) candidates_.push_back(candidate_of(*backend, neutral));
   const auto index = choose(candidates_, entry->second.policy);

@@ -43,7 +43,15 @@ Backend* BackendTable::Access::add(const BackendKey& key, Source source) const N
 void BackendTable::Access::index_peer(Backend& backend, const Address& peer) const NO_THREAD_SAFETY_ANALYSIS {
   const auto old = table_.by_peer_.find(backend.agent.path.peer);
   if (old != table_.by_peer_.end() && old->second == &backend) table_.by_peer_.erase(old);
-  if (peer.family() != AF_UNSPEC) table_.by_peer_[peer] = &backend;
+  if (peer.family() == AF_UNSPEC) return;
+  Backend*& holder = table_.by_peer_[peer];
+  if (holder != nullptr && holder != &backend) leave(*holder);
+  holder = &backend;
+}
+
+void BackendTable::Access::leave(Backend& backend) const {
+  backend.agent.leaving = true;
+  schedule_probe(backend, TimePoint::max());
 }
 
 void BackendTable::Access::remove(Backend& backend) const NO_THREAD_SAFETY_ANALYSIS {

@@ -28,6 +28,15 @@ bool restarted_in_place(const Backend* known, const ProbeResponse& packet) {
          known->key.pool == packet.service.pool && known->is_outstanding(packet.sequence, packet.nonce);
 }
 
+/// The row that this very agent has under another address.
+Backend* other_road(const BackendTable::Access& rows, const BackendKey& key, std::uint64_t boot_id) {
+  for (const auto& [id, row] : rows.rows())
+    if (row->source == Source::agent && row->agent.boot_id == boot_id && row->key.pool == key.pool &&
+        row->key.address.port() == key.address.port() && !row->agent.leaving)
+      return row.get();
+  return nullptr;
+}
+
 }  // namespace
 
 Membership::Membership(BackendTable& table, Options options, Counters& counters, const Logger& log)
@@ -55,7 +64,7 @@ std::optional<Envelope> Membership::handle(const Envelope& received, TimePoint n
   if (const auto* response = std::get_if<ProbeResponse>(&received.packet))
     verdict = on_response(received, *response, now);
   else if (const auto* goodbye = std::get_if<monitoring::Deregister>(&received.packet))
-    verdict = on_deregister(received, *goodbye);
+    verdict = on_deregister(received, *goodbye, now);
   if (verdict) drop(*verdict, received.peer, now);
   return std::nullopt;
 }
@@ -78,7 +87,7 @@ std::optional<Envelope> Membership::on_register(const Envelope& from, const moni
 }
 
 Membership::Verdict Membership::on_response(const Envelope& from, const ProbeResponse& packet, TimePoint now) {
-  const bool challenged = challenge_.valid(packet.nonce, from.peer, now);
+  const bool challenged = packet.sequence == 0 && challenge_.valid(packet.nonce, from.peer, now);
   if (challenged && is_loop(from.peer.with_port(packet.service.port))) return DropReason::loop;
   Notices notices;
   Verdict verdict;
@@ -99,7 +108,7 @@ Membership::Verdict Membership::on_response(const Envelope& from, const ProbeRes
     } else if (challenged || restarted_in_place(known, packet)) {
       verdict = validated(rows, from, packet, now, notices);
     } else {
-      verdict = DropReason::nonce;
+      verdict = known == nullptr && packet.sequence != 0 ? DropReason::unknown : DropReason::nonce;
     }
   }
   notices.write(log_);
@@ -111,11 +120,11 @@ Membership::Verdict Membership::validated(const Access& rows, const Envelope& fr
   const BackendKey key{from.peer.with_port(packet.service.port), packet.service.pool};
   if (Backend* incumbent = rows.by_key(key))
     return known_identity(rows, *incumbent, path_of(from), packet, now, notices);
-  if (is_alias(rows, key, packet.service.boot_id)) return DropReason::alias;
+  Backend* first_road = other_road(rows, key, packet.service.boot_id);
+  if (first_road != nullptr && !first_road->agent.silent) return DropReason::alias;
   Backend* added = rows.add(key, Source::agent);
   if (added == nullptr) return DropReason::table_full;
-  // An agent that now stands for another service leaves its old row behind.
-  if (Backend* before = rows.by_peer(from.peer)) before->agent.leaving = true;
+  if (first_road != nullptr) rows.leave(*first_road);
   admit(rows, *added, path_of(from), packet, now);
   notices.add(LogLevel::info, "back-end registered",
               {{"backend", added->name()}, {"pool", added->pool_name}, {"agent", from.peer.text()}});
@@ -155,15 +164,16 @@ void Membership::admit(const Access& rows, Backend& backend, const AgentPath& pa
   rows.schedule_probe(backend, now);  // at once: the challenge measured no RTT
 }
 
-Membership::Verdict Membership::on_deregister(const Envelope& from, const monitoring::Deregister& packet) {
+Membership::Verdict Membership::on_deregister(const Envelope& from, const monitoring::Deregister& packet,
+                                              TimePoint now) {
   Notices notices;
   {
     const Access rows(table_);
     Backend* known = rows.by_peer(from.peer);
     if (known == nullptr || !same_service(*known, packet.service)) return DropReason::unknown;
-    if (!known->recent_nonce(packet.nonce)) return DropReason::nonce;
-    known->agent.leaving = true;
-    rows.schedule_probe(*known, TimePoint::max());
+    // The last probe may have been a challenge, caused by a Register in another's name.
+    if (!known->recent_nonce(packet.nonce) && !challenge_.valid(packet.nonce, from.peer, now)) return DropReason::nonce;
+    rows.leave(*known);
     notices.add(LogLevel::info, "back-end deregistered", {{"backend", known->name()}});
     if (known->connections_active == 0) rows.remove(*known);
   }
@@ -171,18 +181,11 @@ Membership::Verdict Membership::on_deregister(const Envelope& from, const monito
   return std::nullopt;
 }
 
-bool Membership::is_alias(const Access& rows, const BackendKey& key, std::uint64_t boot_id) const {
-  return std::any_of(rows.rows().begin(), rows.rows().end(), [&](const auto& entry) {
-    const Backend& row = *entry.second;
-    return row.source == Source::agent && row.agent.boot_id == boot_id && row.key.pool == key.pool &&
-           row.key.address.port() == key.address.port() && !row.agent.silent && !row.agent.leaving;
-  });
-}
-
 bool Membership::is_loop(const Address& service) const {
   return std::any_of(options_.listeners.begin(), options_.listeners.end(), [&](const Address& own) {
     if (own.port() != service.port()) return false;
-    return own.is_wildcard() ? is_local(service) : own == service;
+    if (!own.is_wildcard()) return own == service;
+    return (own.family() == AF_INET6 || service.family() == AF_INET) && is_local(service);
   });
 }
 

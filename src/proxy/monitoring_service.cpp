@@ -14,14 +14,14 @@ namespace {
 
 /// How often the alarms look: a probe time-out is noticed at most this late.
 constexpr auto kAlarmTick = std::chrono::milliseconds(50);
-/// An alarm that wakes this much too late was not running: what it missed proves nothing.
+/// A thread that wakes this much too late was not running: what it missed proves nothing.
 constexpr auto kSlept = std::chrono::milliseconds(400);
 
-/// The next probe comes after the interval ± 10 %, so that agents started together drift apart. The second probe of a
-/// life comes earlier, spread over more than half the interval, yet not so early that an agent takes the usual gap for an
-/// outage (it waits three of the gaps it has seen).
-Duration jittered(Duration interval, bool first, std::minstd_rand& random) {
-  std::uniform_real_distribution<double> share(first ? 0.4 : 0.9, first ? 1.0 : 1.1);
+/// The next probe comes after the interval ± 10 %, so that agents started together drift apart. Where many may have been
+/// probed at once (in a new life, and after this process slept) it comes earlier, spread over more than half the interval,
+/// yet not so early that an agent takes the usual gap for an outage (it waits three of the gaps it has seen).
+Duration jittered(Duration interval, bool spread, std::minstd_rand& random) {
+  std::uniform_real_distribution<double> share(spread ? 0.4 : 0.9, spread ? 1.0 : 1.1);
   return from_seconds(to_seconds(interval) * share(random));
 }
 
@@ -78,10 +78,11 @@ void MonitoringService::send_due_probes() {
     {
       const BackendTable::Access rows(table_);
       const TimePoint now = Clock::now();
+      const Duration overdue = now - rows.next_probe();
       Backend* due = rows.take_due_probe(now);
       if (due == nullptr) return;
-      const bool first = !due->rtt().sample().has_value();
-      rows.schedule_probe(*due, now + jittered(timers_.probe_interval, first, random_));
+      const bool spread = !due->rtt().sample().has_value() || overdue > kSlept;
+      rows.schedule_probe(*due, now + jittered(timers_.probe_interval, spread, random_));
       const monitoring::ProbeRequest request = due->make_probe(nonce, now, timers_.probe_timeout);
       sequence = request.sequence;
       probe = {request, due->agent.path.peer, due->agent.path.local, due->agent.path.interface, {}};

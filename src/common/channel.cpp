@@ -1,4 +1,4 @@
-#include "common/io.hpp"
+#include "common/channel.hpp"
 
 #include <fcntl.h>
 #include <linux/sockios.h>
@@ -8,6 +8,7 @@
 #include <cerrno>
 
 #include "common/error.hpp"
+#include "common/io.hpp"
 #include "common/socket_option.hpp"
 
 namespace farol {
@@ -36,6 +37,10 @@ ConnectResult connect_error(int error) {
 }
 
 }  // namespace
+
+Channel::~Channel() {
+  if (readiness.token != 0) io_.forget(*this);
+}
 
 bool IoResult::unsupported() const {
   return status == Status::error && (error == EINVAL || error == ENOSYS || error == ENOMEM || error == EMFILE);
