@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -64,7 +65,7 @@ class Channel {
   void shut_down() const;
   /// Makes the coming close a reset (RST) instead of a FIN; unsent data is discarded.
   void reset_on_close() const;
-  /// Bytes written but not yet acknowledged by the peer (SIOCOUTQ).
+  /// Bytes written but not yet acknowledged by the peer (SIOCOUTQ); none when the connection is gone.
   [[nodiscard]] std::size_t unacknowledged() const;
   /// The pending socket error, cleared by the call: the outcome of a connect.
   [[nodiscard]] int take_error() const;
@@ -72,8 +73,12 @@ class Channel {
   Readiness readiness;  ///< the engine's
 
  private:
+  [[nodiscard]] bool gone() const;
+  [[nodiscard]] IoResult true_end(IoResult got) const;
+
   Io& io_;
   Fd fd_;
+  mutable std::atomic<bool> fin_sent_{false};
 };
 
 /// The outcome of an outgoing connection attempt.

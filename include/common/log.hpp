@@ -11,6 +11,7 @@
 #include <string_view>
 
 #include "common/clock.hpp"
+#include "common/mutex.hpp"
 
 namespace farol {
 
@@ -64,6 +65,7 @@ class Logger {
   std::atomic<LogLevel> level_;
   const LogFormat format_;
   mutable std::atomic<std::uint64_t> dropped_{0};
+  mutable Mutex writing_;  ///< guards the room that was seen for a line until the line is in it
 };
 
 /// Lets one event through per period and counts the rest, so that a flood costs one line a second. Not thread-safe:

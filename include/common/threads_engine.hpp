@@ -42,7 +42,8 @@ class ThreadsEngine final : public Engine {
   void supervise_all();
   void check_sessions(bool cutting);
   void join_retired();
-  void wait_for_workers() NO_THREAD_SAFETY_ANALYSIS;
+  bool wait_again(std::atomic<int>& waiting) const;
+  bool all_ended_by(TimePoint deadline) NO_THREAD_SAFETY_ANALYSIS;
 
   // Constant after construction.
   const std::vector<const Listener*> listeners_;

@@ -29,7 +29,7 @@ class Backend {
   const Source source;
 
   [[nodiscard]] State state(TimePoint now) const;
-  /// May get a new connection under a policy that keeps (or, as the report does, leaves out) silent back-ends.
+  /// May get a new connection; `silent_too`: even if its agent is silent, unlike in the report.
   [[nodiscard]] bool eligible(TimePoint now, bool silent_too) const;
   /// Last resort when nobody is eligible: not forbidden by an operator or its agent.
   [[nodiscard]] bool permitted() const;
@@ -43,7 +43,7 @@ class Backend {
     AgentPath path;
     std::uint64_t boot_id = 0;
     Duration register_interval{};
-    TimePoint last_packet{};
+    TimePoint last_packet{};  ///< or the end of our own sleep, where that was later
     bool packet_since_check = false;  ///< since the last agent-alive check
     bool silent = false;
     bool listening = true;
@@ -64,8 +64,8 @@ class Backend {
   monitoring::ProbeRequest make_probe(std::uint64_t nonce, TimePoint now, Duration timeout);
 
   enum class Answer { taken, late, wrong_nonce };
-  /// Takes a response to an outstanding probe: load, RTT, loss. `arrival` is the kernel's time stamp. A late one is left
-  /// to expire_probes(), which knows whether it is a loss; it is late only once, copies have a wrong nonce.
+  /// Takes a response to an outstanding probe. `arrival` is the kernel's time stamp. A late one is left to
+  /// expire_probes(), which knows whether it is a loss; it is late only once, copies have a wrong nonce.
   Answer take_response(const monitoring::ProbeResponse& response, TimePoint arrival, Duration timeout);
   /// Probes without an answer for `timeout`: counted as lost, or only forgotten when this process was itself asleep.
   struct Expired {

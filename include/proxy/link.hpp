@@ -34,7 +34,8 @@ class Link final : public Supervised {
   /// A byte moved. Cheap: any thread, many times a second.
   void touch() { last_activity_.store(Clock::now().time_since_epoch().count(), std::memory_order_relaxed); }
   void half_closed() { half_closed_.store(true, std::memory_order_relaxed); }
-  [[nodiscard]] Duration fin_limit() const { return limits_.fin; }
+  /// Until when the last bytes to a side whose other half is closed may take.
+  [[nodiscard]] TimePoint fin_deadline(TimePoint now) const;
 
   /// Ends the session from within: wakes the relay that still waits. `reset_server`: carry a client's reset on.
   void finish(bool reset_server);
@@ -44,6 +45,8 @@ class Link final : public Supervised {
   void cut(bool timed_out) override;
 
  private:
+  [[nodiscard]] Duration limit(bool half_closed) const;
+
   Channel client_;
   Io& io_;
   const Limits limits_;

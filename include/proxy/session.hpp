@@ -38,7 +38,9 @@ class Session {
   Task<std::optional<Lease>> connect();
   Task<> forward(Io& io);
   Task<> backward(Io& io);
+  Task<> reset_server(Io& io);
   Task<> settle();
+  Task<> delivered(Io& io, Channel& channel, TimePoint deadline);
   void log_end(const std::optional<Lease>& lease) const;
   void log_candidates(const Lease& lease) const;
   [[nodiscard]] std::string cause() const;

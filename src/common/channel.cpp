@@ -2,6 +2,8 @@
 
 #include <fcntl.h>
 #include <linux/sockios.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 
@@ -47,7 +49,7 @@ bool IoResult::unsupported() const {
 }
 
 IoResult Channel::read(std::span<std::byte> buffer) const {
-  return result_of(retry_eintr([&] { return ::recv(fd(), buffer.data(), buffer.size(), 0); }));
+  return true_end(result_of(retry_eintr([&] { return ::recv(fd(), buffer.data(), buffer.size(), 0); })));
 }
 
 IoResult Channel::write(std::span<const std::byte> data) const {
@@ -59,7 +61,7 @@ IoResult Channel::read_into(Pipe& pipe) const {
     return ::splice(fd(), nullptr, pipe.write_end.get(), nullptr, pipe.capacity, SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
   }));
   pipe.content += moved.bytes;
-  return moved;
+  return true_end(moved);
 }
 
 IoResult Channel::write_from(Pipe& pipe) const {
@@ -70,7 +72,23 @@ IoResult Channel::write_from(Pipe& pipe) const {
   return moved;
 }
 
-void Channel::shutdown_write() const { ::shutdown(fd(), SHUT_WR); }
+/// A reset is told once. When the other direction's write was told, our read sees an end of file, but on a connection
+/// that is gone; and a regular end leaves it there as long as our own half is open.
+IoResult Channel::true_end(IoResult got) const {
+  if (got.status == IoResult::Status::eof && !fin_sent_ && gone()) return {IoResult::Status::error, 0, ECONNRESET};
+  return got;
+}
+
+bool Channel::gone() const {
+  tcp_info info{};
+  socklen_t size = sizeof info;
+  return ::getsockopt(fd(), IPPROTO_TCP, TCP_INFO, &info, &size) == 0 && info.tcpi_state == TCP_CLOSE;
+}
+
+void Channel::shutdown_write() const {
+  fin_sent_ = true;
+  ::shutdown(fd(), SHUT_WR);
+}
 
 void Channel::shutdown_read() const { ::shutdown(fd(), SHUT_RD); }
 
@@ -83,7 +101,7 @@ void Channel::reset_on_close() const {
 
 std::size_t Channel::unacknowledged() const {
   int bytes = 0;
-  return ::ioctl(fd(), SIOCOUTQ, &bytes) == 0 && bytes > 0 ? static_cast<std::size_t>(bytes) : 0;
+  return ::ioctl(fd(), SIOCOUTQ, &bytes) == 0 && bytes > 0 && !gone() ? static_cast<std::size_t>(bytes) : 0;
 }
 
 int Channel::take_error() const { return socket_error(fd_); }

@@ -3,6 +3,7 @@
 #include <poll.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <utility>
 
 namespace farol {
@@ -37,8 +38,9 @@ void append_quoted(std::string& out, std::string_view text) {
 
 void append_value(std::string& out, const LogField& field) {
   const std::string_view value = field.value();
-  const bool bare = !value.empty() && value.find_first_of(" \"=\\\t\r\n") == std::string_view::npos &&
-                    std::string_view::npos == value.find_first_of(std::string_view("\x7f\x1b\0", 3));
+  const bool bare = !value.empty() && std::all_of(value.begin(), value.end(), [](unsigned char c) {
+    return c > 0x20 && c != 0x7f && c != '"' && c != '=' && c != '\\';
+  });
   if (bare)
     out += value;
   else
@@ -76,6 +78,7 @@ void Logger::log(LogLevel level, std::string_view message, std::span<const LogFi
   std::string line = format_log_line(format_, level, message, fields);
   line += '\n';
   // A writable pipe takes PIPE_BUF bytes without blocking; a longer line than that is not one of ours.
+  MutexLock lock(writing_);
   pollfd writable{fd_, POLLOUT, 0};
   const bool room = ::poll(&writable, 1, 0) > 0 && (writable.revents & POLLOUT) != 0;
   if (!room || ::write(fd_, line.data(), line.size()) < 0) dropped_.fetch_add(1, std::memory_order_relaxed);

@@ -207,7 +207,11 @@ ThreadsEngine::ThreadsEngine(std::vector<const Listener*> listeners, Handler han
   for (std::size_t i = 0; i < listeners_.size(); ++i) waiting_.push_back(std::make_unique<std::atomic<int>>(0));
   supervisor_ = Thread(options_.name + "-watch", [this] { supervise_all(); });
   for (std::size_t i = 0; i < listeners_.size(); ++i)
-    if (!start_worker(i)) throw StartError("cannot start a thread: " + error_text(EAGAIN));
+    if (!start_worker(i)) {
+      stop();
+      cut();  // the supervisor is joined on the way out
+      throw StartError("cannot start a thread: " + error_text(EAGAIN));
+    }
 }
 
 ThreadsEngine::~ThreadsEngine() {
@@ -243,10 +247,20 @@ void ThreadsEngine::work(Worker& self) {
     // worker comes back: nobody is lost.
     if (waiting.fetch_sub(1) == 1) start_worker(self.listener());
     serve(self, std::move(client));
-    if (waiting.fetch_add(1) >= static_cast<int>(options_.idle_workers)) break;
+    if (!wait_again(waiting)) return retire(self);
   }
   waiting.fetch_sub(1);
   retire(self);
+}
+
+/// Counts a worker back in unless enough are waiting. Never more, not even for a moment: whoever is the last one
+/// waiting must know it.
+bool ThreadsEngine::wait_again(std::atomic<int>& waiting) const {
+  const int most = std::max(static_cast<int>(options_.idle_workers), 1);
+  int present = waiting.load();
+  while (present < most)
+    if (waiting.compare_exchange_weak(present, present + 1)) return true;
+  return false;
 }
 
 bool ThreadsEngine::next_client(Worker& self, Accepted& client) {
@@ -287,13 +301,13 @@ void ThreadsEngine::retire(Worker& self) {
 }
 
 void ThreadsEngine::supervise_all() {
-  bool cutting = false;
-  while (!cutting) {
-    cutting = cut_.wait_until(Clock::now() + kSupervisorTick);
-    check_sessions(cutting);
+  while (!cut_.wait_until(Clock::now() + kSupervisorTick)) {
+    check_sessions(false);
     join_retired();
   }
-  wait_for_workers();
+  // More than once: a socket that is just about to connect cannot be shut down yet.
+  do check_sessions(true);
+  while (!all_ended_by(Clock::now() + kSupervisorTick));
   join_retired();
 }
 
@@ -309,9 +323,9 @@ void ThreadsEngine::join_retired() {
   ended.swap(retired_);
 }
 
-void ThreadsEngine::wait_for_workers() {
+bool ThreadsEngine::all_ended_by(TimePoint deadline) {
   std::unique_lock lock(mutex_.native());
-  retired_one_.wait(lock, [this]() NO_THREAD_SAFETY_ANALYSIS { return workers_.empty(); });
+  return retired_one_.wait_until(lock, deadline, [this]() NO_THREAD_SAFETY_ANALYSIS { return workers_.empty(); });
 }
 
 }  // namespace farol

@@ -48,7 +48,10 @@ void Alarms::probe_timeouts(const Access& rows, Backend& backend, TimePoint now,
 }
 
 void Alarms::agent_alive(Backend& backend, TimePoint now, bool we_slept, Notices& notices) const {
-  if (we_slept) backend.next_alive_check = now + timers_.alive_interval;
+  if (we_slept) {  // what the agent said in the meantime may have been lost: it is owed a whole new period
+    backend.next_alive_check = now + timers_.alive_interval;
+    backend.agent.last_packet = now;
+  }
   if (now < backend.next_alive_check || backend.agent.leaving) return;
   backend.next_alive_check = now + timers_.alive_interval;
   if (!backend.check_alive()) return;

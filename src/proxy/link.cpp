@@ -16,24 +16,34 @@ void Link::close_server() {
 }
 
 void Link::finish(bool reset_server) {
+  half_closed();
   MutexLock lock(mutex_);
   client_.shut_down();
   if (!server_) return;
-  if (reset_server) {
-    server_->reset_on_close();
+  if (reset_server) server_->reset_on_close();
+  // No FIN before a reset, it would pass for a regular end. But what the server did not take by now is given up, and
+  // the relay that waits to write it is woken: behind those bytes a FIN is not seen.
+  if (reset_server && server_->unacknowledged() == 0)
     server_->shutdown_read();
-  } else {
+  else
     server_->shut_down();
-  }
+}
+
+Duration Link::limit(bool half_closed) const {
+  if (!half_closed || limits_.fin <= Duration::zero()) return limits_.idle;
+  return limits_.idle > Duration::zero() ? std::min(limits_.idle, limits_.fin) : limits_.fin;
+}
+
+TimePoint Link::fin_deadline(TimePoint now) const {
+  const Duration most = limit(true);
+  return most > Duration::zero() ? now + most : kNever;
 }
 
 bool Link::expired(TimePoint now) const {
   const Clock::rep last = last_activity_.load(std::memory_order_relaxed);
   if (last == 0 || end_.load() != End::open) return false;
-  Duration limit = limits_.idle;
-  if (half_closed_.load(std::memory_order_relaxed) && limits_.fin > Duration::zero())
-    limit = limit > Duration::zero() ? std::min(limit, limits_.fin) : limits_.fin;
-  return limit > Duration::zero() && now.time_since_epoch() - Duration(last) > limit;
+  const Duration most = limit(half_closed_.load(std::memory_order_relaxed));
+  return most > Duration::zero() && now.time_since_epoch() - Duration(last) > most;
 }
 
 void Link::cut(bool timed_out) {

@@ -77,6 +77,7 @@ Task<std::optional<RelayEnd>> copy(Io& io, Channel& from, Channel& to, Link& lin
     const IoResult sent = to.write(data);
     if (sent.status == Status::error) co_return RelayEnd::sink_failed;
     bytes.fetch_add(sent.bytes, std::memory_order_relaxed);
+    link.touch();  // again: the write may have blocked for long
     if (sent.bytes < data.size()) {
       std::vector<std::byte> rest(data.begin() + static_cast<std::ptrdiff_t>(sent.bytes), data.end());
       Task<bool> writing = write_rest(to, std::move(rest), link, bytes);

@@ -9,18 +9,6 @@ namespace {
 /// How long a reset waits for the bytes before it.
 constexpr auto kResetGrace = std::chrono::milliseconds(200);
 
-/// Waits until the peer has acknowledged everything, or `deadline`.
-Task<> delivered(Io& io, Channel& channel, TimePoint deadline) {
-  Duration pause = std::chrono::milliseconds(1);
-  while (channel.unacknowledged() > 0) {
-    const TimePoint now = Clock::now();
-    if (now >= deadline) co_return;
-    const Wait wait = co_await io.sleep(std::min(now + pause, deadline));
-    if (wait == Wait::cut) co_return;
-    pause = std::min<Duration>(pause * 2, std::chrono::milliseconds(50));
-  }
-}
-
 /// Ends the session when a relay leaves by an exception (no memory), so that the other does not wait for it.
 class CutOnFailure {
  public:
@@ -93,6 +81,7 @@ Task<std::optional<Lease>> Session::connect() {
       break;
     }
     link_.open_server(std::move(socket));
+    if (link_.end() != Link::End::open) break;
     Task<ConnectResult> connecting = connect_stream(link_.server(), lease->address, deadline);
     const ConnectResult result = co_await connecting;
     if (result == ConnectResult::connected) {
@@ -102,7 +91,7 @@ Task<std::optional<Lease>> Session::connect() {
       co_return lease;
     }
     link_.close_server();
-    if (link_.end() != Link::End::open) break;  // cut: not the back-end's fault
+    if (link_.end() != Link::End::open) break;  // not the back-end's fault
     if (result == ConnectResult::no_resources) {
       refused_as_ = "RC";  // ours (no port, no memory), not the back-end's
       break;
@@ -114,7 +103,10 @@ Task<std::optional<Lease>> Session::connect() {
                                          {"backend", lease->address.text()},
                                          {"reason", result == ConnectResult::timed_out ? "timeout" : "refused"}});
   }
-  context_.counters.reject(tried.empty() ? Rejection::no_backend : Rejection::connect_failed);
+  if (link_.end() != Link::End::open)
+    refused_as_ = "KC";
+  else
+    context_.counters.reject(tried.empty() ? Rejection::no_backend : Rejection::connect_failed);
   co_return std::nullopt;
 }
 
@@ -123,12 +115,10 @@ Task<> Session::forward(Io& io) {
   Task<RelayEnd> relaying = relay(io, link_.client(), link_.server(), link_, bytes_in_);
   forward_end_ = co_await relaying;
   guard.passed();
+  // If the sink failed, the server's side ends by itself: the other relay still delivers what the server said.
   if (forward_end_ != RelayEnd::source_failed) co_return;
-  // The client reset: the server gets what came before, then a reset too. (If the sink failed, the server's side ends
-  // by itself: the other relay still delivers what the server said.)
-  Task<> waiting = delivered(io, link_.server(), Clock::now() + kResetGrace);
-  co_await waiting;
-  link_.finish(true);
+  Task<> resetting = reset_server(io);
+  co_await resetting;
 }
 
 Task<> Session::backward(Io& io) {
@@ -136,22 +126,43 @@ Task<> Session::backward(Io& io) {
   Task<RelayEnd> relaying = relay(io, link_.server(), link_.client(), link_, bytes_out_);
   backward_end_ = co_await relaying;
   guard.passed();
-  if (backward_end_ == RelayEnd::eof) co_return;
   if (backward_end_ == RelayEnd::source_failed) {
     // The server reset: the client gets all it said, then a FIN, and only then do we stop listening to it.
     link_.client().shutdown_write();
-    Task<> waiting = delivered(io, link_.client(), Clock::now() + link_.fin_limit());
+    Task<> waiting = delivered(io, link_.client(), link_.fin_deadline(Clock::now()));
     co_await waiting;
+    link_.finish(false);
+  } else if (backward_end_ == RelayEnd::sink_failed) {
+    Task<> resetting = reset_server(io);
+    co_await resetting;
   }
-  link_.finish(backward_end_ == RelayEnd::sink_failed);
+}
+
+/// The client reset: the server gets what came before, then a reset too.
+Task<> Session::reset_server(Io& io) {
+  Task<> waiting = delivered(io, link_.server(), Clock::now() + kResetGrace);
+  co_await waiting;
+  link_.finish(true);
 }
 
 /// Closing a socket with unread input resets it, and the reset would overtake our last bytes to a client that is still
 /// sending to a server that no longer listens: let them arrive first.
 Task<> Session::settle() {
   if (forward_end_ != RelayEnd::sink_failed || backward_end_ != RelayEnd::eof) co_return;
-  Task<> waiting = delivered(io_, link_.client(), Clock::now() + link_.fin_limit());
+  Task<> waiting = delivered(io_, link_.client(), link_.fin_deadline(Clock::now()));
   co_await waiting;
+}
+
+/// Waits until the peer has acknowledged everything, the session is cut, or `deadline`.
+Task<> Session::delivered(Io& io, Channel& channel, TimePoint deadline) {
+  Duration pause = std::chrono::milliseconds(1);
+  while (channel.unacknowledged() > 0 && link_.end() == Link::End::open) {
+    const TimePoint now = Clock::now();
+    if (now >= deadline) co_return;
+    const Wait wait = co_await io.sleep(std::min(now + pause, deadline));
+    if (wait == Wait::cut) co_return;
+    pause = std::min<Duration>(pause * 2, std::chrono::milliseconds(50));
+  }
 }
 
 std::string Session::cause() const {

@@ -1,0 +1,239 @@
+#include "proxy/admin.hpp"
+
+#include <catch2/catch.hpp>
+#include <nlohmann/json.hpp>
+
+#include "common/listener.hpp"
+#include "common/options.hpp"
+#include "common/threads_engine.hpp"
+#include "proxy/status_json.hpp"
+#include "proxyctl/admin_client.hpp"
+
+using namespace farol;
+using namespace farol::proxy;
+using namespace std::chrono_literals;
+using nlohmann::json;
+
+namespace {
+
+const Address kLoopback = *Address::parse("127.0.0.1:8404");
+const Address kPublic = *Address::parse("192.0.2.1:8404");
+
+BackendStatus backend(const std::string& address, const std::string& pool, State state) {
+  BackendStatus result;
+  result.address = *Address::parse(address);
+  result.pool = pool;
+  result.state = state;
+  return result;
+}
+
+/// A proxy with three back-ends, one address among them in two pools.
+class FakeProxy final : public ProxyView {
+ public:
+  FakeProxy() {
+    now.engine = "threads";
+    now.policy = "weighted";
+    now.uptime = 1500ms;
+    now.ready = true;
+    now.backends = {backend("10.0.0.1:80", "web", State::up), backend("10.0.0.2:80", "web", State::new_),
+                    backend("10.0.0.2:80", "api", State::up)};
+  }
+  [[nodiscard]] ProxyStatus status() const override { return now; }
+  Change set_state(const std::string& name, AdminState state) override {
+    std::vector<BackendStatus*> found;
+    for (BackendStatus& each : now.backends)
+      if (name == each.address.text() || name == each.address.text() + "/" + each.pool) found.push_back(&each);
+    if (found.empty()) return Change::unknown_backend;
+    if (found.size() > 1) return Change::ambiguous;
+    found[0]->state = state == AdminState::drain ? State::drain : state == AdminState::maint ? State::maint : State::up;
+    return Change::done;
+  }
+  ProxyStatus now;
+};
+
+http::Request request(const std::string& method, const std::string& target, const std::string& host = "127.0.0.1") {
+  http::Request result;
+  result.method = method;
+  result.target = target;
+  result.fields = {{"Host", host}};
+  return result;
+}
+
+http::Request order(const std::string& backend, const std::string& body) {
+  http::Request result = request("POST", "/api/v1/backends/" + backend + "/state");
+  result.fields.push_back({"Content-Type", "application/json; charset=utf-8"});
+  result.body = body;
+  return result;
+}
+
+std::string error_of(const http::Response& response) {
+  return json::parse(response.body()).at("error");
+}
+
+}  // namespace
+
+TEST_CASE("health is always good, readiness is the proxy's") {
+  FakeProxy proxy;
+  const Admin admin(proxy, kLoopback);
+  CHECK(admin.respond(request("GET", "/healthz")).body() == "ok\n");
+  CHECK(admin.respond(request("GET", "/readyz")).status() == 200);
+  CHECK(admin.respond(request("HEAD", "/readyz?verbose")).status() == 200);
+  proxy.now.ready = false;
+  CHECK(admin.respond(request("GET", "/readyz")).status() == 503);
+  CHECK(admin.respond(request("GET", "/readyz")).body() == "no back-end can be chosen\n");
+  proxy.now.ready = proxy.now.draining = true;
+  CHECK(admin.respond(request("GET", "/readyz")).status() == 503);
+  CHECK(admin.respond(request("GET", "/healthz")).status() == 200);
+}
+
+TEST_CASE("the index names every path, other paths and methods are refused") {
+  FakeProxy proxy;
+  const Admin admin(proxy, kLoopback);
+  const std::string index = admin.respond(request("GET", "/")).body();
+  for (const char* path : {"/healthz", "/readyz", "/api/v1/status", "/api/v1/backends/"})
+    CHECK(index.find(path) != std::string::npos);
+  CHECK(admin.respond(request("GET", "/nothing")).status() == 404);
+  CHECK(admin.respond(request("GET", "/api/v1/backends//state")).status() == 404);
+  CHECK(admin.respond(request("OPTIONS", "*")).status() == 400);
+  CHECK(admin.respond(request("POST", "/api/v1/status")).field("Allow") == "GET, HEAD");
+  const http::Response wrong = admin.respond(request("GET", "/api/v1/backends/10.0.0.1:80/state"));
+  CHECK(wrong.status() == 405);
+  CHECK(wrong.field("Allow") == "POST");
+  CHECK(wrong.field("Cache-Control") == "no-store");
+}
+
+TEST_CASE("the status has every field, absent values are null") {
+  FakeProxy proxy;
+  proxy.now.rejected = {{"no_backend", 2}};
+  proxy.now.dropped_packets = {{"bad_mac", 7}};
+  proxy.now.connections_active = 1;
+  proxy.now.connections_total = 9;
+  proxy.now.bytes_in = 10;
+  proxy.now.bytes_out = 20;
+  BackendStatus& first = proxy.now.backends[0];
+  first.score = 0.695;
+  first.components = {.rtt = 0.5, .tcp = 0.1, .loss = 0.05, .cpu = 0.025, .memory = 0.02};
+  first.rtt_sample_ms = 11.2345678;
+  first.loss = 0.05;
+  first.cpu = 0.17;
+  first.tcp = 3;
+  first.report_age = 400ms;
+  first.ejected_for = 2500ms;
+  first.connections_failed = 4;
+
+  const http::Response response = Admin(proxy, kLoopback).respond(request("GET", "/api/v1/status"));
+  CHECK(response.field("Content-Type") == "application/json");
+  const json status = json::parse(response.body());
+  CHECK(status["version"] == kVersion);
+  CHECK(status["uptime_s"] == 1.5);
+  CHECK(status["engine"] == "threads");
+  CHECK(status["policy"] == "weighted");
+  CHECK(status["ready"] == true);
+  CHECK(status["draining"] == false);
+  CHECK(status["connections"] == json({{"active", 1}, {"total", 9}, {"rejected", {{"no_backend", 2}}}}));
+  CHECK(status["bytes"] == json({{"in", 10}, {"out", 20}}));
+  CHECK(status["monitoring"] == json({{"dropped", {{"bad_mac", 7}}}}));
+
+  const json known = status["backends"][0], fresh = status["backends"][1];
+  CHECK(known["address"] == "10.0.0.1:80");
+  CHECK(known["pool"] == "web");
+  CHECK(known["source"] == "agent");
+  CHECK(known["state"] == "up");
+  CHECK(known["score"] == 0.695);
+  CHECK(known["components"] == json({{"rtt", .5}, {"tcp", .1}, {"loss", .05}, {"cpu", .025}, {"memory", .02}}));
+  CHECK(known["rtt_ms"] == json({{"sample", 11.235}, {"estimated", nullptr}}));
+  CHECK(known["loss"] == 0.05);
+  CHECK(known["cpu"] == 0.17);
+  CHECK(known["tcp"] == 3);
+  CHECK(known["report_age_ms"] == 400);
+  CHECK(known["ejected_until_ms"] == 2500);
+  CHECK(known["connections"] == json({{"active", 0}, {"total", 0}, {"failed", 4}}));
+  CHECK(fresh["state"] == "new");
+  for (const char* key : {"score", "tcp", "tcp_service", "cpu", "memory", "report_age_ms", "ejected_until_ms"})
+    CHECK(fresh.at(key).is_null());
+  CHECK(fresh["components"]["rtt"].is_null());
+}
+
+TEST_CASE("names that are no UTF-8 still make JSON") {
+  FakeProxy proxy;
+  proxy.now.backends[0].pool = "\xff\"\n";
+  CHECK(json::parse(status_json(proxy.now))["backends"][0]["pool"] == "\xef\xbf\xbd\"\n");
+}
+
+TEST_CASE("the operator's order changes a back-end and says its new state") {
+  FakeProxy proxy;
+  const Admin admin(proxy, kLoopback);
+  const http::Response done = admin.respond(order("10.0.0.1%3A80", R"({"state":"drain"})"));
+  CHECK(done.status() == 200);
+  CHECK(json::parse(done.body()) == json({{"address", "10.0.0.1:80"}, {"pool", "web"}, {"state", "drain"}}));
+  CHECK(admin.respond(order("10.0.0.2:80%2fapi", R"({"state":"maint"})")).status() == 200);
+  CHECK(admin.respond(order("10.0.0.2:80/web", R"({"state":"ready"})")).status() == 200);
+  CHECK(proxy.now.backends[1].state == State::up);
+  CHECK(proxy.now.backends[2].state == State::maint);
+}
+
+TEST_CASE("an order that cannot be carried out says what would be right") {
+  FakeProxy proxy;
+  const Admin admin(proxy, kLoopback);
+  const http::Response unknown = admin.respond(order("10.0.0.9%3A80", R"({"state":"drain"})"));
+  CHECK(unknown.status() == 404);
+  CHECK(error_of(unknown) == "no back-end 10.0.0.9:80 (GET /api/v1/status lists them)");
+  const http::Response ambiguous = admin.respond(order("10.0.0.2:80", R"({"state":"drain"})"));
+  CHECK(ambiguous.status() == 409);
+  CHECK(error_of(ambiguous) == "10.0.0.2:80 is in more than one pool (say 10.0.0.2:80/web or 10.0.0.2:80/api)");
+  for (const char* body : {"", "drain", "{}", "[]", R"({"state":"off"})", R"({"state":1})",
+                           R"({"state":"drain","x":1})", "{\"state\":\"drain\""}) {
+    const http::Response wrong = admin.respond(order("10.0.0.1:80", body));
+    CHECK(wrong.status() == 400);
+    CHECK(error_of(wrong).find("\"drain\"") != std::string::npos);
+  }
+  CHECK(admin.respond(order("10.0.0.1%zz", R"({"state":"drain"})")).status() == 404);
+  CHECK(proxy.now.backends[0].state == State::up);
+}
+
+TEST_CASE("a web page cannot give orders, nor read under a name of its own") {
+  FakeProxy proxy;
+  const Admin admin(proxy, kLoopback), open(proxy, kPublic);
+  http::Request form = order("10.0.0.1:80", R"({"state":"drain"})");
+  form.fields[1].value = "text/plain";
+  CHECK(admin.respond(form).status() == 415);
+
+  http::Request page = order("10.0.0.1:80", R"({"state":"drain"})");
+  for (const char* stranger :
+       {"http://evil.example", "http://evil.example:8404", "null", "http://127.0.0.1.evil.example"}) {
+    page.fields.push_back({"Origin", stranger});
+    CHECK(open.respond(page).status() == 403);
+    page.fields.pop_back();
+  }
+  CHECK(proxy.now.backends[0].state == State::up);
+  page.fields.push_back({"Origin", "http://127.0.0.1:8404"});
+  CHECK(open.respond(page).status() == 200);
+
+  CHECK(admin.respond(request("GET", "/api/v1/status", "evil.example:8404")).status() == 403);
+  for (const char* own : {"127.0.0.1:8404", "localhost:8404", "[::1]:8404", "LOCALHOST"})
+    CHECK(admin.respond(request("GET", "/api/v1/status", own)).status() == 200);
+  CHECK(open.respond(request("GET", "/api/v1/status", "proxy1.example:8404")).status() == 200);
+}
+
+TEST_CASE("proxyctl's client and the admin endpoint understand each other") {
+  FakeProxy proxy;
+  const Logger log(-1, LogLevel::error, LogFormat::text);
+  const Listener listener(*Address::parse("127.0.0.1:0"));
+  const Admin admin(proxy, listener.address());
+  const http::Responder responder = admin.responder();
+  const ThreadsEngine engine(
+      {&listener},
+      [&](Io& io, Accepted client) {
+        return http::serve_connection(io, std::move(client), responder, Admin::limits());
+      },
+      ThreadsEngine::Options{}, log);
+
+  const std::string root = listener.address().text();
+  const proxyctl::AdminClient client("http://" + root + "/");
+  CHECK(client.status()["backends"].size() == 3);
+  CHECK(client.set_state("10.0.0.2:80/api", "drain")["state"] == "drain");
+  CHECK_THROWS_WITH(client.set_state("10.0.0.9:80", "drain"),
+                    "no back-end 10.0.0.9:80 (GET /api/v1/status lists them)");
+  CHECK_THROWS_WITH(client.set_state("10.0.0.1:80", "off"), Catch::Contains("\"maint\""));
+  CHECK_THROWS_WITH(proxyctl::AdminClient(root + "/elsewhere").status(), "no such path (GET / lists them)");
+}

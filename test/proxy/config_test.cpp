@@ -1,0 +1,171 @@
+#include "proxy/config.hpp"
+
+#include <unistd.h>
+
+#include <catch2/catch.hpp>
+#include <fstream>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include "common/error.hpp"
+
+using namespace farol;
+using namespace farol::proxy;
+using namespace std::chrono_literals;
+using Catch::Matchers::Contains;
+
+namespace {
+
+Config parsed(std::vector<std::string> arguments) {
+  arguments.insert(arguments.begin(), "reverseProxy");
+  std::vector<const char*> argv;
+  for (const std::string& argument : arguments) argv.push_back(argument.c_str());
+  Config config;
+  if (parse_config(static_cast<int>(argv.size()), argv.data(), config)) throw std::logic_error("nothing to run");
+  return config;
+}
+
+/// A configuration file for one test.
+class ConfigFile {
+ public:
+  explicit ConfigFile(const std::string& text) {
+    const int fd = check("mkstemp", ::mkstemp(name_.data()));
+    ::close(fd);
+    std::ofstream(name_) << text;
+  }
+  ~ConfigFile() { ::unlink(name_.c_str()); }
+  ConfigFile(const ConfigFile&) = delete;
+  ConfigFile& operator=(const ConfigFile&) = delete;
+  [[nodiscard]] const std::string& name() const { return name_; }
+
+ private:
+  std::string name_ = "/tmp/farol-config-XXXXXX";
+};
+
+}  // namespace
+
+TEST_CASE("reverseProxy: with no flag it does what the report's does", "[config]") {
+  const Config config = parsed({});
+  REQUIRE(config.listen.size() == 1);
+  CHECK(config.listen[0].address == Address::any(80));
+  CHECK(config.listen[0].pool == "default");
+  CHECK(config.monitor_listen == Address::any(5555));
+  CHECK(config.engine == EngineKind::threads);
+  CHECK(config.policy == Policy::weighted);
+  CHECK(config.timers.probe_interval == 5s);
+  CHECK(config.timers.probe_timeout == 500ms);
+  CHECK(config.timers.alive_interval == 10s);
+  CHECK(config.connect_timeout == 5s);
+  CHECK(config.idle_timeout == 1h);
+  CHECK(config.fin_timeout == 30s);
+  CHECK(config.drain_timeout == 30s);
+  CHECK(config.retries == 3);
+  CHECK(config.max_connections == 0);
+  CHECK(config.key_file.empty());
+  CHECK(config.backends.empty());
+  CHECK(config.admin == *Address::parse("127.0.0.1:8404"));
+  CHECK(config.common.log_level == LogLevel::info);
+  CHECK(config.common.log_format == LogFormat::text);
+}
+
+TEST_CASE("reverseProxy: every flag arrives", "[config]") {
+  const Config config = parsed({"--listen", "127.0.0.1:8080=web", "--listen", ":9090", "--monitor-listen", "127.0.0.1:6666",
+                                "--backend", "10.1.1.1:80", "--backend", "[::1]:81,pool=web", "--engine", "events",
+                                "--workers", "3", "--policy", "report", "--policy", "web=round-robin",
+                                "--probe-interval", "100ms", "--probe-timeout", "50ms", "--alive-interval", "1",
+                                "--connect-timeout", "2s", "--idle-timeout", "0", "--fin-timeout", "0.5",
+                                "--drain-timeout", "1m", "--retries", "0", "--max-connections", "7",
+                                "--key-file", "keys", "--allow", "10.0.0.0/8", "--allow", "::1",
+                                "--admin", "off", "--log-level", "debug", "--log-format", "json"});
+  REQUIRE(config.listen.size() == 2);
+  CHECK(config.listen[0].pool == "web");
+  CHECK(config.listen[1].address == Address::any(9090));
+  CHECK(config.monitor_listen == *Address::parse("127.0.0.1:6666"));
+  REQUIRE(config.backends.size() == 2);
+  CHECK(config.backends[1].address == *Address::parse("[::1]:81"));
+  CHECK(config.backends[1].pool == "web");
+  CHECK(config.engine == EngineKind::events);
+  CHECK(config.workers == 3);
+  CHECK(config.policy == Policy::report);
+  CHECK(config.pool_policies.at("web") == Policy::round_robin);
+  CHECK(config.timers.probe_interval == 100ms);
+  CHECK(config.timers.alive_interval == 1s);
+  CHECK(config.connect_timeout == 2s);
+  CHECK(config.idle_timeout == 0s);
+  CHECK(config.fin_timeout == 500ms);
+  CHECK(config.drain_timeout == 1min);
+  CHECK(config.retries == 0);
+  CHECK(config.max_connections == 7);
+  CHECK(config.key_file == "keys");
+  CHECK(config.allow.size() == 2);
+  CHECK_FALSE(config.admin);
+  CHECK(config.common.log_level == LogLevel::debug);
+  CHECK(config.common.log_format == LogFormat::json);
+}
+
+TEST_CASE("reverseProxy: a wrong flag is named, with what would be right", "[config]") {
+  using Row = std::tuple<std::vector<std::string>, std::string, std::string>;
+  const auto [arguments, flag, words] = GENERATE(values<Row>({
+      {{"--listen", "80"}, "--listen", "ADDR:PORT"},
+      {{"--listen", "localhost:80"}, "--listen", "is not an IP address"},
+      {{"--listen", ":80=a b"}, "--listen", "is not a pool name"},
+      {{"--listen", ":99999"}, "--listen", "is not a port (0 to 65535)"},
+      {{"--monitor-listen", "x"}, "--monitor-listen", "ADDR:PORT"},
+      {{"--backend", "10.1.1.1"}, "--backend", "want IP:PORT"},
+      {{"--backend", "10.1.1.1:0"}, "--backend", "want IP:PORT"},
+      {{"--backend", "0.0.0.0:80"}, "--backend", "want IP:PORT"},
+      {{"--backend", "10.1.1.1:80,wait=3"}, "--backend", "want pool=NAME"},
+      {{"--backend", "10.1.1.1:80", "--backend", "10.1.1.1:80"}, "--backend", "is given twice"},
+      {{"--engine", "steam"}, "--engine", "threads"},
+      {{"--policy", "fair"}, "--policy", "want weighted, report or round-robin"},
+      {{"--policy", "a b=report"}, "--policy", "is not a pool name"},
+      {{"--probe-interval", "0"}, "--probe-interval", "more than 0"},
+      {{"--probe-interval", "5 parsecs"}, "--probe-interval", "parsecs"},
+      {{"--probe-timeout", "0"}, "--probe-timeout", "more than 0"},
+      {{"--alive-interval", "2"}, "--alive-interval", "at least --probe-interval + --probe-timeout"},
+      {{"--connect-timeout", "0"}, "--connect-timeout", "more than 0"},
+      {{"--connect-timeout", "-1"}, "--connect-timeout", ""},
+      {{"--idle-timeout", "soon"}, "--idle-timeout", ""},
+      {{"--retries", "-1"}, "--retries", "100"},
+      {{"--retries", "many"}, "--retries", ""},
+      {{"--max-connections", "many"}, "--max-connections", ""},
+      {{"--allow", "10.0.0.0/99"}, "--allow", "want 10.0.0.0/8"},
+      {{"--admin", "nowhere"}, "--admin", "ADDR:PORT"},
+      {{"--log-level", "loud"}, "--log-level", "debug"},
+      {{"--log-format", "xml"}, "--log-format", "json"},
+      {{"--no-such-flag"}, "--no-such-flag", "--help"},
+  }));
+  CAPTURE(flag);
+  CHECK_THROWS_AS(parsed(arguments), UsageError);
+  CHECK_THROWS_WITH(parsed(arguments), Contains(flag) && Contains(words));
+  CHECK_THROWS_WITH(parsed(arguments), !Contains("\n"));
+}
+
+TEST_CASE("reverseProxy: a configuration file has the flags' names, and the command line wins", "[config]") {
+  const ConfigFile file("listen=[\"127.0.0.1:8080\", \"127.0.0.1:8081=web\"]\nretries=1\nidle-timeout=\"5m\"\n");
+  const Config config = parsed({"--config", file.name(), "--retries", "2"});
+  CHECK(config.listen.size() == 2);
+  CHECK(config.retries == 2);
+  CHECK(config.idle_timeout == 5min);
+}
+
+TEST_CASE("reverseProxy: what is wrong in a configuration file is named with the file", "[config]") {
+  const ConfigFile unknown("retires=1\n");
+  CHECK_THROWS_WITH(parsed({"--config", unknown.name()}), Contains(unknown.name()) && Contains("retires"));
+  CHECK_THROWS_AS(parsed({"--config", unknown.name()}), UsageError);
+  CHECK_THROWS_WITH(parsed({"--config", "/no/such/file"}), Contains("/no/such/file"));
+  const ConfigFile wrong("retries=many\n");
+  CHECK_THROWS_WITH(parsed({"--config", wrong.name()}), Contains("retries"));
+}
+
+TEST_CASE("reverseProxy: the ranges that need no key are loopback, private and link-local", "[config]") {
+  const auto allowed = [](const char* ip) {
+    for (const Cidr& range : private_ranges())
+      if (range.contains(*Address::parse_ip(ip))) return true;
+    return false;
+  };
+  for (const char* ip : {"127.0.0.1", "10.9.9.9", "172.20.0.1", "192.168.1.1", "169.254.1.1", "::1", "fd00::1", "fe80::1"})
+    CHECK(allowed(ip));
+  for (const char* ip : {"8.8.8.8", "172.32.0.1", "192.169.0.1", "2001:db8::1"}) CHECK_FALSE(allowed(ip));
+}

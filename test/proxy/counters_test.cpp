@@ -1,0 +1,73 @@
+#include "proxy/counters.hpp"
+
+#include <catch2/catch.hpp>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "common/thread.hpp"
+
+using namespace farol;
+using namespace farol::proxy;
+using monitoring::DropReason;
+
+namespace {
+
+std::map<std::string, std::uint64_t> by_reason(const std::vector<Counter>& counters) {
+  std::map<std::string, std::uint64_t> result;
+  for (const Counter& counter : counters) CHECK(result.emplace(counter.reason, counter.count).second);
+  return result;
+}
+
+}  // namespace
+
+TEST_CASE("Counters: every reason has its own cell and name", "[counters]") {
+  Counters counters;
+  for (std::size_t i = 0; i < monitoring::kDropReasons; ++i)
+    for (std::size_t n = 0; n <= i; ++n) counters.drop(static_cast<DropReason>(i));
+  for (std::size_t i = 0; i < kRejections; ++i)
+    for (std::size_t n = 0; n <= i; ++n) counters.reject(static_cast<Rejection>(i));
+  ProxyStatus status;
+  counters.fill(status, 0);
+  const auto dropped = by_reason(status.dropped_packets);
+  CHECK(dropped.size() == monitoring::kDropReasons);
+  for (std::size_t i = 0; i < monitoring::kDropReasons; ++i)
+    CHECK(dropped.at(std::string(to_string(static_cast<DropReason>(i)))) == i + 1);
+  CHECK(by_reason(status.rejected) == std::map<std::string, std::uint64_t>{
+                                          {"limit", 1}, {"no_backend", 2}, {"connect_failed", 3}, {"no_thread", 4}});
+}
+
+TEST_CASE("Counters: what the engine refused is part of the limit's", "[counters]") {
+  Counters counters;
+  counters.reject(Rejection::limit);
+  counters.connection();
+  counters.bytes(10, 200);
+  counters.bytes(1, 2);
+  ProxyStatus status;
+  counters.fill(status, 41);
+  CHECK(by_reason(status.rejected).at("limit") == 42);
+  CHECK(status.connections_total == 1);
+  CHECK(status.bytes_in == 11);
+  CHECK(status.bytes_out == 202);
+}
+
+TEST_CASE("Counters: nothing is lost between threads", "[counters]") {
+  constexpr int kThreads = 4, kEach = 10'000;
+  Counters counters;
+  {
+    std::vector<Thread> threads;
+    for (int t = 0; t < kThreads; ++t)
+      threads.emplace_back("count", [&] {
+        for (int i = 0; i < kEach; ++i) {
+          counters.drop(DropReason::nonce);
+          counters.connection();
+          counters.bytes(1, 2);
+        }
+      });
+  }
+  ProxyStatus status;
+  counters.fill(status, 0);
+  CHECK(counters.dropped(DropReason::nonce) == kThreads * kEach);
+  CHECK(status.connections_total == kThreads * kEach);
+  CHECK(status.bytes_out == 2 * kThreads * kEach);
+}

@@ -1,0 +1,131 @@
+#include "proxy/link.hpp"
+
+#include <sys/socket.h>
+
+#include <catch2/catch.hpp>
+
+#include "common/error.hpp"
+#include "common/listener.hpp"
+#include "proxy/session_fixture.hpp"
+
+using namespace farol;
+using namespace farol::test;
+using proxy::Link;
+
+namespace {
+
+/// A link only passes its Io on to the channels; nobody waits in these tests.
+class NoIo final : public Io {
+ public:
+  Fd open_stream(int, TimePoint, int&) override { return {}; }
+  bool spawn(Spawned&, const std::function<Task<>(Io&)>&) override { return false; }
+  std::span<std::byte> scratch() override { return {}; }
+  PipePool& pipes() override { return pipes_; }
+  void supervise(Supervised&) override {}
+  void release(Supervised&) override {}
+  bool wait_now(WaitFor&) override { return true; }
+  void suspend(WaitFor&, std::coroutine_handle<>) override {}
+  bool join_now(Spawned&) override { return true; }
+
+ private:
+  PipePool pipes_{0};
+};
+
+/// A link between two connections whose far ends the test holds.
+struct LinkUnderTest {
+  explicit LinkUnderTest(Link::Limits limits)
+      : client(Peer::connect(server_port.address())),
+        link(io, accepted(), limits),
+        server(Peer::connect(server_port.address())) {
+    link.open_server(accepted());
+  }
+  Fd accepted() {
+    Address from;
+    Fd fd;
+    REQUIRE(server_port.accept(fd, from) == Listener::Outcome::accepted);
+    return fd;
+  }
+  NoIo io;
+  Listener server_port{Address::ipv4(0x7f000001, 0)};
+  Peer client;
+  Link link;
+  Peer server;
+};
+
+}  // namespace
+
+TEST_CASE("link: its clock starts when it is told to", "[link]") {
+  LinkUnderTest t({10s, 1s});
+  CHECK_FALSE(t.link.expired(Clock::now() + 1h));
+  t.link.start();
+  CHECK_FALSE(t.link.expired(Clock::now() + 9s));
+  CHECK(t.link.expired(Clock::now() + 11s));
+}
+
+TEST_CASE("link: the fin limit holds once a side is closed, the idle limit if that is shorter", "[link]") {
+  const auto [idle, fin, expected] = GENERATE(table<Duration, Duration, Duration>(
+      {{10s, 1s, 1s}, {1s, 10s, 1s}, {0s, 3s, 3s}, {3s, 0s, 3s}, {0s, 0s, 0s}}));
+  LinkUnderTest t({idle, fin});
+  t.link.start();
+  t.link.half_closed();
+  const TimePoint now = Clock::now();
+  if (expected > 0s) {
+    CHECK_FALSE(t.link.expired(now + expected - 500ms));
+    CHECK(t.link.expired(now + expected + 500ms));
+  } else {
+    CHECK_FALSE(t.link.expired(now + 24h));
+  }
+}
+
+TEST_CASE("link: a cut ends both connections, and the first one says why", "[link]") {
+  LinkUnderTest t({10s, 1s});
+  t.link.start();
+  t.link.cut(true);
+  t.link.cut(false);
+  CHECK(t.link.end() == Link::End::timed_out);
+  CHECK(t.client.read_to_end().bytes.empty());
+  CHECK(t.server.read_to_end().bytes.empty());
+  CHECK_FALSE(t.link.expired(Clock::now() + 1h));  // once is enough
+}
+
+TEST_CASE("link: a server's socket that comes after the cut is ended too", "[link]") {
+  LinkUnderTest t({10s, 1s});
+  t.link.close_server();
+  t.link.cut(false);
+  const Peer late = Peer::connect(t.server_port.address());
+  t.link.open_server(t.accepted());
+  CHECK(late.read_to_end().bytes.empty());
+}
+
+TEST_CASE("link: to finish with a reset resets the server when the link goes", "[link]") {
+  std::optional<Peer> server;
+  {
+    LinkUnderTest t({10s, 1s});
+    t.link.finish(true);
+    std::byte byte{};
+    CHECK(t.link.server().read({&byte, 1}).status != IoResult::Status::ok);  // who reads it is woken
+    server.emplace(std::move(t.server));
+  }
+  CHECK(server->read_to_end().end == Peer::End::reset);
+}
+
+TEST_CASE("channel: a reset is not taken for an end of file, whoever was told of it first", "[link]") {
+  LinkUnderTest t({10s, 1s});
+  REQUIRE(t.client.send("words"));
+  t.client.reset();
+  std::byte buffer[16];
+  REQUIRE(eventually([&] { return t.link.client().take_error() != 0; }));  // as a failed write takes it
+  const IoResult words = t.link.client().read(buffer);
+  CHECK(words.status == IoResult::Status::ok);
+  CHECK(words.bytes == 5);
+  CHECK(t.link.client().read(buffer).status == IoResult::Status::error);
+}
+
+TEST_CASE("channel: nothing waits for an acknowledgement from a connection that is gone", "[link]") {
+  LinkUnderTest t({10s, 1s});
+  const std::vector<std::byte> much(64 * kMiB);
+  while (::send(t.link.client().fd(), much.data(), much.size(), MSG_DONTWAIT | MSG_NOSIGNAL) > 0) continue;
+  CHECK(t.link.client().unacknowledged() > 0);
+  t.client.reset();
+  CHECK(eventually([&] { return t.link.client().unacknowledged() == 0; }));
+}

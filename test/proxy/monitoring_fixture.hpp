@@ -1,0 +1,139 @@
+#pragma once
+
+#include <catch2/catch.hpp>
+#include <chrono>
+#include <optional>
+#include <string>
+#include <utility>
+
+#include "common/log.hpp"
+#include "monitoring/monitoring_socket.hpp"
+#include "proxy/alarms.hpp"
+#include "proxy/backend_table_access.hpp"
+#include "proxy/counters.hpp"
+#include "proxy/membership.hpp"
+
+namespace farol::test {
+
+/// What the tests of the monitoring rules stand on: a table with its rules, a clock that the test turns, and agents that
+/// say what the test makes them say. No sockets and no threads.
+
+using namespace std::chrono_literals;
+using monitoring::DropReason;
+using monitoring::Envelope;
+using proxy::AdminState;
+using proxy::Backend;
+using proxy::BackendTable;
+using proxy::Policy;
+using proxy::Source;
+using proxy::State;
+
+inline constexpr TimePoint kStart{std::chrono::hours(1000)};
+
+inline Address at(const char* text) { return Address::parse(text).value(); }
+inline std::uint32_t default_pool() { return monitoring::pool_id(monitoring::kDefaultPool); }
+
+/// A logger that nobody reads.
+inline const Logger& silent_log() {
+  static const Logger log(-1, LogLevel::error, LogFormat::text);
+  return log;
+}
+
+/// What an agent is and says.
+struct TestAgent {
+  explicit TestAgent(const char* peer_text, std::uint64_t boot_id = 1, std::uint16_t port = 80)
+      : peer(at(peer_text)), service{port, default_pool(), boot_id} {}
+
+  Address peer;
+  monitoring::Service service;
+  monitoring::Load load{1000, 2000, 3, 1};
+  bool listening = true, draining = false;
+
+  [[nodiscard]] monitoring::Register hello(std::uint32_t interval_ms = 20'000) const { return {service, interval_ms}; }
+  [[nodiscard]] monitoring::ProbeResponse answer(const monitoring::ProbeRequest& request) const {
+    return {service, request.sequence, request.nonce, load, listening, draining};
+  }
+  [[nodiscard]] monitoring::Deregister goodbye(std::uint64_t nonce) const { return {service, nonce}; }
+  [[nodiscard]] proxy::BackendKey key() const { return {peer.with_port(service.port), service.pool}; }
+  [[nodiscard]] std::string name() const { return key().address.text(); }
+};
+
+/// The table, who may be in it, and its alarms.
+class Bench {
+ public:
+  explicit Bench(BackendTable::Options table_options = {}, proxy::Membership::Options rules = {})
+      : table(std::move(table_options)), membership(table, std::move(rules), counters, silent_log()) {
+    table.name_pool(std::string(monitoring::kDefaultPool));
+  }
+
+  TimePoint now = kStart;
+  const proxy::MonitoringConfig timers;
+  proxy::Counters counters;
+  BackendTable table;
+  proxy::Membership membership;
+  proxy::Alarms alarms{table, timers, silent_log()};
+
+  /// A datagram arrives; the result is what the proxy sends back to its source.
+  std::optional<monitoring::ProbeRequest> deliver(const Address& from, const monitoring::Packet& packet) {
+    const auto reply = membership.handle({packet, from, local_, 0, now}, now);
+    if (!reply) return std::nullopt;
+    CHECK(reply->peer == from);
+    CHECK(reply->local == local_);
+    return std::get<monitoring::ProbeRequest>(reply->packet);
+  }
+  /// Registers and answers the challenge.
+  void join(const TestAgent& agent) {
+    const auto challenge = deliver(agent.peer, agent.hello());
+    REQUIRE(challenge);
+    deliver(agent.peer, agent.answer(*challenge));
+  }
+  /// The row of an agent; nullptr without one.
+  [[nodiscard]] Backend* row(const TestAgent& agent) { return table.access().by_key(agent.key()); }
+  void remove(const TestAgent& agent) {
+    const auto access = table.access();
+    access.remove(*access.by_key(agent.key()));
+  }
+  [[nodiscard]] std::size_t rows() { return table.access().rows().size(); }
+  [[nodiscard]] State state(const TestAgent& agent) {
+    REQUIRE(row(agent) != nullptr);
+    return row(agent)->state(now);
+  }
+  /// What the probe timer does, for one row.
+  monitoring::ProbeRequest probe(const TestAgent& agent) {
+    REQUIRE(row(agent) != nullptr);
+    return row(agent)->make_probe(monitoring::random_u64(), now, timers.probe_timeout);
+  }
+  /// A probe and its answer after `rtt`.
+  void probe_and_answer(const TestAgent& agent, Duration rtt = 10ms) {
+    const auto request = probe(agent);
+    now += rtt;
+    deliver(agent.peer, agent.answer(request));
+  }
+  /// The alarms look each 50 ms until `span` is over; the checks they ask for.
+  std::vector<proxy::Alarms::CheckToStart> pass(Duration span) {
+    std::vector<proxy::Alarms::CheckToStart> checks;
+    for (const TimePoint end = now + span; now < end;) {
+      now += 50ms;
+      for (const auto& check : alarms.tick(now, false)) checks.push_back(check);
+    }
+    return checks;
+  }
+  [[nodiscard]] std::uint64_t dropped(DropReason reason) const { return counters.dropped(reason); }
+  [[nodiscard]] std::uint64_t dropped() const {
+    std::uint64_t sum = 0;
+    for (std::size_t i = 0; i < monitoring::kDropReasons; ++i) sum += counters.dropped(static_cast<DropReason>(i));
+    return sum;
+  }
+  /// A static back-end, as --backend adds it.
+  Backend& add_static(const char* address) {
+    Backend* added = table.access().add({at(address), default_pool()}, Source::configured);
+    REQUIRE(added != nullptr);
+    added->next_check = now;
+    return *added;
+  }
+
+ private:
+  const Address local_ = at("10.0.0.9:5555");
+};
+
+}  // namespace farol::test

@@ -1,0 +1,190 @@
+#pragma once
+
+#include <catch2/catch.hpp>
+#include <chrono>
+#include <functional>
+#include <list>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "common/engine.hpp"
+#include "common/io.hpp"
+#include "common/listener.hpp"
+#include "common/log.hpp"
+#include "proxy/backend_table.hpp"
+#include "proxy/counters.hpp"
+#include "proxy/session.hpp"
+
+namespace farol::test {
+
+/// What the tests of relays, sessions and engines stand on: clients and servers whose every wait ends, a proxy between
+/// them on the engine that the test asks for, and its log. A wait that runs out of patience throws, so a test that would
+/// hang fails instead. All of it is for one thread, except where the test hands a Peer to another.
+
+using namespace std::chrono_literals;
+
+/// Sanitizers cost ten times the time: the large tests are smaller under them.
+#if defined(__SANITIZE_THREAD__)
+inline constexpr std::size_t kScale = 16;
+#elif defined(__SANITIZE_ADDRESS__)
+inline constexpr std::size_t kScale = 4;
+#else
+inline constexpr std::size_t kScale = 1;
+#endif
+inline constexpr auto kPatience = 20s;
+inline constexpr std::size_t kKiB = 1024, kMiB = 1024 * 1024;
+
+/// The engines that every relay, session and engine test runs on: `const auto engine = GENERATE(every_engine())`.
+inline auto every_engine() { return Catch::Generators::values({EngineKind::threads, EngineKind::events}); }
+
+/// Sizes of a socket's buffers, in bytes; 0 leaves the kernel's.
+struct Buffers {
+  int receive = 0, send = 0;
+};
+
+/// The end of a connection that the test holds.
+class Peer {
+ public:
+  explicit Peer(Fd fd);
+  static Peer connect(const Address& to, Buffers buffers = {});
+
+  /// Sends all of it; false when the connection is gone.
+  bool send(std::string_view bytes) const;
+  /// Sends what fits now, without waiting; 0 when nothing does.
+  std::size_t send_some(std::string_view bytes) const;
+  /// The next `count` bytes; fewer only when the connection ends before.
+  [[nodiscard]] std::string read(std::size_t count) const;
+  enum class End { eof, reset };
+  /// All that comes, and how it ended.
+  struct Rest {
+    std::string bytes;
+    End end = End::eof;
+  };
+  Rest read_to_end() const;
+  /// Waits until the other side's kernel has all that was sent: neither close nor reset can lose it then.
+  void wait_until_received() const;
+  /// True when there is something to read, if only the end.
+  [[nodiscard]] bool readable(std::chrono::milliseconds within) const;
+
+  void shutdown_write() const;
+  void close() { fd_.reset(); }
+  /// Closes with a reset.
+  void reset();
+  [[nodiscard]] int fd() const { return fd_.get(); }
+  [[nodiscard]] Address local() const;
+
+ private:
+  Fd fd_;
+};
+
+/// A server whose script is the test: it accepts when the test says so.
+class ScriptedServer {
+ public:
+  explicit ScriptedServer(Buffers buffers = {});
+  [[nodiscard]] const Address& address() const { return address_; }
+  [[nodiscard]] Peer accept() const;
+  [[nodiscard]] bool has_client(std::chrono::milliseconds within) const;
+  void close() { fd_.reset(); }
+
+ private:
+  Fd fd_;
+  Address address_;
+};
+
+/// A port that nobody listens on, and that nobody else can take.
+class RefusingServer {
+ public:
+  RefusingServer();
+  [[nodiscard]] const Address& address() const { return address_; }
+
+ private:
+  Fd fd_;
+  Address address_;
+};
+
+/// A server whose queue is full: the kernel drops every further SYN, as a black hole does.
+class BlackHole {
+ public:
+  BlackHole();
+  [[nodiscard]] const Address& address() const { return address_; }
+
+ private:
+  Fd fd_;
+  Address address_;
+  std::vector<Fd> in_queue_;
+};
+
+/// A log that the test reads: a pipe.
+class LogPipe {
+ public:
+  explicit LogPipe(LogLevel level = LogLevel::info);
+  [[nodiscard]] const Logger& log() const { return logger_; }
+  /// The fields of the next line with this message.
+  std::map<std::string, std::string> next(const std::string& message);
+  /// All lines so far.
+  std::string drain();
+
+ private:
+  Fd reader_, writer_;
+  Logger logger_;
+  std::string unread_;
+};
+
+/// The proxy: a table with static back-ends that were found accepting, a listener, and sessions on an engine.
+class ProxyUnderTest {
+ public:
+  struct Options {
+    Duration connect_timeout = 5s;
+    int retries = 3;
+    Duration idle = 60s, fin = 30s;
+    std::size_t max_connections = 4096;
+    LogLevel log_level = LogLevel::info;
+  };
+  ProxyUnderTest(EngineKind engine, const std::vector<Address>& backends, const Options& options);
+  ProxyUnderTest(EngineKind engine, const std::vector<Address>& backends)
+      : ProxyUnderTest(engine, backends, Options{}) {}
+
+  [[nodiscard]] const Address& address() const { return listener_.address(); }
+  [[nodiscard]] Peer client(Buffers buffers = {}) const { return Peer::connect(address(), buffers); }
+  /// The next line of the access log: waits for a session to end.
+  std::map<std::string, std::string> next_session() { return log_.next("connection"); }
+  [[nodiscard]] std::string state_of(const Address& backend);
+  [[nodiscard]] std::uint64_t rejected(const std::string& reason) const;
+  [[nodiscard]] proxy::ProxyStatus status() const;
+  [[nodiscard]] Engine& engine() { return *engine_; }
+  [[nodiscard]] proxy::BackendTable& table() { return table_; }
+  void add_backend(const Address& address);
+  /// Ends the engine, and with it every thread of the proxy.
+  void end() { engine_.reset(); }
+
+ private:
+  LogPipe log_;
+  proxy::Counters counters_;
+  proxy::BackendTable table_{{}};
+  const proxy::SessionContext context_;
+  const Listener listener_;
+  std::unique_ptr<Engine> engine_;
+};
+
+/// A client and the server's end of its session, connected through the proxy.
+struct Pair {
+  Peer client, server;
+};
+Pair connect_through(const ProxyUnderTest& proxy, const ScriptedServer& server, Buffers client_buffers = {});
+
+/// True once `what` holds; false when it does not within kPatience. For states that no descriptor announces.
+bool eventually(const std::function<bool()>& what);
+
+/// `count` bytes that a seed determines.
+std::string seeded_bytes(std::size_t count, std::uint64_t seed);
+std::string sha256(std::string_view bytes);
+
+/// Descriptors and threads that this process has.
+std::size_t open_descriptors();
+std::size_t running_threads();
+
+}  // namespace farol::test

@@ -1,0 +1,286 @@
+#include "proxy/session.hpp"
+
+#include <poll.h>
+
+#include <catch2/catch.hpp>
+#include <string>
+
+#include "common/thread.hpp"
+#include "proxy/backend_table_access.hpp"
+#include "proxy/session_fixture.hpp"
+
+using namespace farol;
+using namespace farol::test;
+
+namespace {
+
+constexpr Buffers kSmall{16 * 1024, 16 * 1024};
+
+ProxyUnderTest::Options with_limits(Duration idle, Duration fin) {
+  ProxyUnderTest::Options options;
+  options.idle = idle;
+  options.fin = fin;
+  return options;
+}
+
+/// Both sides of a session end; returns how long that took.
+Duration until_cut(const Pair& pair) {
+  const TimePoint from = Clock::now();
+  pair.client.read_to_end();
+  pair.server.read_to_end();
+  return Clock::now() - from;
+}
+
+/// One exchange through a session that someone accepted.
+bool talks(const Peer& client, const ScriptedServer& server) {
+  const Peer side = server.accept();
+  return client.send("hello") && side.read(5) == "hello" && side.send("hi") && client.read(2) == "hi";
+}
+
+}  // namespace
+
+TEST_CASE("session: it ends when nobody has said anything for the idle time-out", "[session]") {
+  const auto engine = GENERATE(every_engine());
+  const ScriptedServer server;
+  ProxyUnderTest proxy(engine, {server.address()}, with_limits(300ms, 30s));
+  const Pair pair = connect_through(proxy, server);
+  const Duration took = until_cut(pair);
+  CHECK(took > 250ms);
+  CHECK(took < 3s);
+  CHECK(proxy.next_session()["cause"] == "cD");
+}
+
+TEST_CASE("session: the idle time-out counts although unread bytes are stuck in both directions", "[session]") {
+  const auto engine = GENERATE(every_engine());
+  const ScriptedServer server(kSmall);
+  ProxyUnderTest proxy(engine, {server.address()}, with_limits(500ms, 30s));
+  Pair pair = connect_through(proxy, server, kSmall);
+  const std::string chunk(64 * kKiB, 'x');
+  // Nobody reads, both send until nothing moves any more.
+  while (pair.client.send_some(chunk) + pair.server.send_some(chunk) > 0) ::poll(nullptr, 0, 5);
+  CHECK(proxy.next_session()["cause"] == "cD");
+}
+
+TEST_CASE("session: traffic in one direction keeps the other alive", "[session]") {
+  const auto engine = GENERATE(every_engine());
+  const bool client_talks = GENERATE(true, false);
+  const ScriptedServer server;
+  ProxyUnderTest proxy(engine, {server.address()}, with_limits(1s, 30s));
+  const Pair pair = connect_through(proxy, server);
+  const Peer& speaker = client_talks ? pair.client : pair.server;
+  const Peer& listener = client_talks ? pair.server : pair.client;
+  const TimePoint enough = Clock::now() + 2500ms;
+  while (Clock::now() < enough) {
+    REQUIRE(speaker.send("."));
+    REQUIRE(listener.read(1) == ".");
+    (void)speaker.readable(100ms);  // it never is: this is the pause between two words
+  }
+  REQUIRE(listener.send("!"));
+  CHECK(speaker.read(1) == "!");
+}
+
+TEST_CASE("session: with no idle time-out silence is allowed", "[session]") {
+  const auto engine = GENERATE(every_engine());
+  const ScriptedServer server;
+  ProxyUnderTest proxy(engine, {server.address()}, with_limits(0s, 0s));
+  const Pair pair = connect_through(proxy, server);
+  CHECK_FALSE(pair.client.readable(500ms));
+  pair.client.shutdown_write();
+  CHECK(pair.server.read_to_end().bytes.empty());
+  CHECK_FALSE(pair.client.readable(500ms));
+  REQUIRE(pair.server.send("late"));
+  CHECK(pair.client.read(4) == "late");
+}
+
+TEST_CASE("session: once one side has closed its half the fin time-out counts", "[session]") {
+  const auto engine = GENERATE(every_engine());
+  const bool client_closes = GENERATE(true, false);
+  const ScriptedServer server;
+  ProxyUnderTest proxy(engine, {server.address()}, with_limits(60s, 300ms));
+  Pair pair = connect_through(proxy, server);
+  REQUIRE(pair.client.send("x"));
+  REQUIRE(pair.server.read(1) == "x");
+  CHECK_FALSE(pair.client.readable(700ms));  // not yet
+  (client_closes ? pair.client : pair.server).shutdown_write();
+  CHECK(until_cut(pair) < 3s);
+  CHECK(proxy.next_session()["cause"] == "cD");
+}
+
+TEST_CASE("session: a client that left ends a session whose server never closes", "[session]") {
+  const auto engine = GENERATE(every_engine());
+  const ScriptedServer server;
+  ProxyUnderTest proxy(engine, {server.address()}, with_limits(60s, 300ms));
+  Pair pair = connect_through(proxy, server);
+  pair.client.close();
+  CHECK(pair.server.read_to_end().bytes.empty());
+  proxy.next_session();
+}
+
+TEST_CASE("session: a reset server's last words reach a client that is still sending, without a fin time-out too",
+          "[session]") {
+  const auto engine = GENERATE(every_engine());
+  const ScriptedServer server;
+  ProxyUnderTest proxy(engine, {server.address()}, with_limits(0s, 0s));
+  Pair pair = connect_through(proxy, server, kSmall);
+  const std::string reply = seeded_bytes(kMiB, 1);
+  REQUIRE(pair.server.send(reply));
+  pair.client.send_some("a word that the server does not read");
+  pair.server.wait_until_received();
+  pair.server.reset();
+  pair.client.send_some("more");
+  CHECK(pair.client.read(reply.size()).size() == reply.size());
+}
+
+TEST_CASE("session: a refused connection goes to another back-end", "[session]") {
+  const auto engine = GENERATE(every_engine());
+  const ScriptedServer server;
+  const RefusingServer dead;
+  ProxyUnderTest proxy(engine, {dead.address(), server.address()});
+  const Peer client = proxy.client();
+  CHECK(talks(client, server));
+  CHECK(proxy.state_of(dead.address()) == "ejected");
+  CHECK(proxy.state_of(server.address()) == "up");
+  const Peer second = proxy.client();  // the ejected one is left alone now
+  CHECK(talks(second, server));
+  proxy.engine().stop();
+  proxy.engine().cut();
+  CHECK(std::stoi(proxy.next_session()["retries"]) + std::stoi(proxy.next_session()["retries"]) == 1);
+  CHECK(proxy.rejected("connect_failed") == 0);
+}
+
+TEST_CASE("session: a client that everybody refuses is closed at once", "[session]") {
+  const auto engine = GENERATE(every_engine());
+  const RefusingServer one, two;
+  ProxyUnderTest proxy(engine, {one.address(), two.address()});
+  const TimePoint started = Clock::now();
+  const Peer client = proxy.client();
+  CHECK(client.read_to_end().bytes.empty());
+  CHECK(Clock::now() - started < 1s);
+  auto line = proxy.next_session();
+  CHECK(line["cause"] == "SC");
+  CHECK(line["retries"] == "1");
+  CHECK(line["backend"] == "<NOSRV>");
+  CHECK(proxy.rejected("connect_failed") == 1);
+  CHECK(proxy.rejected("no_backend") == 0);
+}
+
+TEST_CASE("session: never more than half of a pool is ejected", "[session]") {
+  const auto engine = GENERATE(every_engine());
+  const std::list<RefusingServer> dead(5);
+  std::vector<Address> addresses;
+  for (const RefusingServer& one : dead) addresses.push_back(one.address());
+  ProxyUnderTest::Options options;
+  options.retries = 10;
+  ProxyUnderTest proxy(engine, addresses, options);
+  proxy.client().read_to_end();
+  auto line = proxy.next_session();
+  CHECK(line["retries"] == "4");
+  int ejected = 0;
+  for (const Address& address : addresses) ejected += proxy.state_of(address) == "ejected" ? 1 : 0;
+  CHECK(ejected == 2);
+}
+
+TEST_CASE("session: the number of retries is kept", "[session]") {
+  const auto engine = GENERATE(every_engine());
+  const RefusingServer one, two, three;
+  ProxyUnderTest::Options options;
+  options.retries = 1;
+  ProxyUnderTest proxy(engine, {one.address(), two.address(), three.address()}, options);
+  proxy.client().read_to_end();
+  CHECK(proxy.next_session()["retries"] == "1");
+  std::uint64_t failed = 0;
+  for (const auto& row : proxy.table().status(Clock::now())) failed += row.connections_failed;
+  CHECK(failed == 2);
+}
+
+TEST_CASE("session: a back-end that does not answer is given up after the connect time-out", "[session]") {
+  const auto engine = GENERATE(every_engine());
+  const ScriptedServer server;
+  const BlackHole hole;
+  ProxyUnderTest::Options options;
+  options.connect_timeout = 300ms;
+  ProxyUnderTest proxy(engine, {hole.address(), server.address()}, options);
+  const TimePoint started = Clock::now();
+  const Peer first = proxy.client(), second = proxy.client();
+  const Peer one = server.accept(), other = server.accept();
+  CHECK(Clock::now() - started > 250ms);
+  CHECK(Clock::now() - started < 3s);
+  CHECK(proxy.state_of(hole.address()) == "ejected");
+}
+
+TEST_CASE("session: when nobody answers in time the cause says so", "[session]") {
+  const auto engine = GENERATE(every_engine());
+  const BlackHole hole;
+  ProxyUnderTest::Options options;
+  options.connect_timeout = 200ms;
+  ProxyUnderTest proxy(engine, {hole.address()}, options);
+  const TimePoint started = Clock::now();
+  proxy.client().read_to_end();
+  CHECK(Clock::now() - started < 2s);
+  CHECK(proxy.next_session()["cause"] == "sC");
+  CHECK(proxy.rejected("connect_failed") == 1);
+}
+
+TEST_CASE("session: without any back-end the client is closed at once, and the next one is served", "[session]") {
+  const auto engine = GENERATE(every_engine());
+  const ScriptedServer server;
+  ProxyUnderTest proxy(engine, {});
+  const TimePoint started = Clock::now();
+  proxy.client().read_to_end();
+  CHECK(Clock::now() - started < 1s);
+  CHECK(proxy.next_session()["cause"] == "SC");
+  CHECK(proxy.rejected("no_backend") == 1);
+  proxy.add_backend(server.address());
+  const Peer client = proxy.client();
+  CHECK(talks(client, server));
+}
+
+TEST_CASE("session: nothing is sent again once a server has accepted", "[session]") {
+  const auto engine = GENERATE(every_engine());
+  const ScriptedServer one, two;
+  ProxyUnderTest proxy(engine, {one.address(), two.address()});
+  const Peer client = proxy.client();
+  REQUIRE(client.send("order"));
+  REQUIRE(eventually([&] { return one.has_client(0ms) || two.has_client(0ms); }));
+  const bool first = one.has_client(0ms);
+  {
+    Peer taken = (first ? one : two).accept();
+    CHECK(taken.read(5) == "order");
+    taken.reset();
+  }
+  CHECK(client.read_to_end().bytes.empty());
+  CHECK(proxy.next_session()["retries"] == "0");
+  CHECK_FALSE((first ? two : one).has_client(100ms));
+}
+
+TEST_CASE("session: a back-end's connections are counted while they live", "[session]") {
+  const auto engine = GENERATE(every_engine());
+  const ScriptedServer server;
+  ProxyUnderTest proxy(engine, {server.address()});
+  Pair pair = connect_through(proxy, server);
+  CHECK(proxy.table().status(Clock::now())[0].connections_active == 1);
+  pair.client.close();
+  pair.server.close();
+  proxy.next_session();
+  CHECK(eventually([&] { return proxy.table().status(Clock::now())[0].connections_active == 0; }));
+  CHECK(proxy.table().status(Clock::now())[0].connections_total == 1);
+  CHECK(proxy.status().connections_total == 1);
+}
+
+TEST_CASE("session: a connect that is cut ends at once and is not the back-end's fault", "[session]") {
+  const auto engine = GENERATE(every_engine());
+  const BlackHole hole;
+  ProxyUnderTest::Options options;
+  options.connect_timeout = 60s;
+  ProxyUnderTest proxy(engine, {hole.address()}, options);
+  const Peer client = proxy.client();
+  REQUIRE(eventually([&] { return proxy.table().status(Clock::now())[0].connections_active == 1; }));
+  const TimePoint cut_at = Clock::now();
+  proxy.engine().stop();
+  proxy.engine().cut();
+  client.read_to_end();
+  CHECK(proxy.next_session()["cause"] == "KC");
+  proxy.end();
+  CHECK(Clock::now() - cut_at < 2s);
+  CHECK(proxy.table().status(Clock::now())[0].connections_failed == 0);
+}
