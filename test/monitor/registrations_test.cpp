@@ -15,13 +15,13 @@ const Address kProxy = *Address::parse("10.1.1.10:5555");
 const Address kOther = *Address::parse("[::1]:5555");
 
 Prober probe(Registrations& registrations, TimePoint at, std::uint64_t nonce = 1, bool leaving = false,
-             const Address& from = kProxy) {
+             const Address& from = kProxy, std::uint32_t sequence = 7) {
   monitoring::Envelope envelope;
   envelope.peer = from;
   envelope.local = *Address::parse("10.1.1.1:5555");
   envelope.interface = 3;
   envelope.arrival = at;
-  return registrations.probed(envelope, {0, nonce, leaving});
+  return registrations.probed(envelope, {sequence, nonce, leaving});
 }
 
 /// When Registers go out in [from, until], as seconds since kStart.
@@ -162,4 +162,12 @@ TEST_CASE("Registrations: farewells go to who probed, with the last nonce, from 
   CHECK(farewells[0].envelope.peer == kProxy);
   CHECK(farewells[0].envelope.local.text() == "10.1.1.1:5555");
   CHECK(farewells[0].envelope.interface == 3);
+}
+
+TEST_CASE("Registrations: the challenge and the probe right behind it are no gap to learn from", "[registrations]") {
+  auto registrations = with_proxy(60s);
+  registrations.take_due(kStart);
+  probe(registrations, kStart + 1ms, 1, false, kProxy, 0);
+  probe(registrations, kStart + 2ms, 2, false, kProxy, 1);
+  CHECK(sent(registrations, kStart + 1s, kStart + 14s).empty());
 }

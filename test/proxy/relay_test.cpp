@@ -164,7 +164,7 @@ TEST_CASE("relay: what the proxy still holds arrives after both sides have close
   Pair pair = connect_through(proxy, server, kSmall);
   pair.client.shutdown_write();
   CHECK(pair.server.read_to_end().bytes.empty());
-  const std::string reply = seeded_bytes(kMiB, 6);
+  const std::string reply = seeded_bytes(40'000, 6);
   REQUIRE(pair.server.send(reply));
   pair.server.close();
   CHECK(proxy.next_session()["cause"] == "--");  // the session is over, and the client has not read a byte
@@ -237,6 +237,7 @@ TEST_CASE("relay: a reset by the client ends a session whose server does not rea
   pair.client.reset();
   pair.server.send_some("a word that nobody is there to hear");
   CHECK(proxy.next_session()["cause"] == "CD");
+  REQUIRE(eventually([&] { return proxy.engine().active() == 0; }));
   CHECK(pair.server.read_to_end().end == Peer::End::reset);
 }
 
@@ -334,7 +335,7 @@ TEST_CASE("relay: connections that are opened and closed leave nothing behind", 
     CHECK(::mallinfo2().uordblks < memory + 256 * kKiB);
   }
   CHECK(open_descriptors() == descriptors);
-  CHECK(running_threads() == threads);
+  CHECK(eventually([&] { return running_threads() == threads; }));
 }
 
 TEST_CASE("relay: resets in mid-stream leave nothing behind", "[relay]") {
@@ -356,5 +357,5 @@ TEST_CASE("relay: resets in mid-stream leave nothing behind", "[relay]") {
     CHECK(eventually([&] { return proxy.engine().active() == 0; }));
   }
   CHECK(open_descriptors() == descriptors);
-  CHECK(running_threads() == threads);
+  CHECK(eventually([&] { return running_threads() == threads; }));
 }

@@ -183,7 +183,7 @@ bool eventually(const std::function<bool()>& what);
 std::string seeded_bytes(std::size_t count, std::uint64_t seed);
 std::string sha256(std::string_view bytes);
 
-/// Descriptors and threads that this process has.
+/// Descriptors and threads that this process has. A joined thread is still there for a moment.
 std::size_t open_descriptors();
 std::size_t running_threads();
 

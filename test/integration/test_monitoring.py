@@ -1,0 +1,276 @@
+"""Agents and the proxy together: who is in the table when one of them starts, stops, dies, sleeps or holds a wrong key."""
+
+import pathlib
+import signal
+import socket
+import sys
+import threading
+import time
+
+from harness import SLOW, Process, Proxy, TestCase, free_port, free_udp_port, program, wait_until
+
+STRANGER = pathlib.Path(__file__).with_name("stranger_agent.py")
+QUICK = ("--probe-interval", "500ms", "--probe-timeout", "250ms", "--alive-interval", "1s")
+
+
+class ProxyOn(Proxy):
+    """A proxy on given ports (listen, probe, admin), so that another life of it can have them again."""
+
+    def __init__(self, ports, *flags):
+        self.host = "127.0.0.1"
+        self.port, self.probe_port, self.admin_port = ports
+        Process.__init__(self, program("reverseProxy"), "--listen", f"127.0.0.1:{self.port}", "--monitor-listen",
+                         f"127.0.0.1:{self.probe_port}", "--admin", f"127.0.0.1:{self.admin_port}", *flags)
+        wait_until(lambda: not self.running() or self.healthy(), 10 * SLOW, "the proxy's /healthz")
+
+
+class Service:
+    """A TCP service that says its name to everyone who connects."""
+
+    def __init__(self, name, port=0):
+        self.name = name.encode()
+        self.socket = socket.create_server(("127.0.0.1", port))
+        self.port = self.socket.getsockname()[1]
+        self.at = f"127.0.0.1:{self.port}"
+        threading.Thread(target=self.serve, daemon=True).start()
+
+    def serve(self):
+        try:
+            while True:
+                client, _ = self.socket.accept()
+                with client:
+                    client.sendall(self.name)
+        except OSError:
+            pass  # closed
+
+    def close(self):
+        if self.socket.fileno() >= 0:
+            self.socket.shutdown(socket.SHUT_RDWR)  # wakes the accept
+            self.socket.close()
+
+
+class MonitoringTest(TestCase):
+    def service(self, name="service", port=0):
+        made = Service(name, port)
+        self.addCleanup(made.close)
+        return made
+
+    def proxy_on(self, ports, *flags):
+        return self.started(ProxyOn(ports, *flags))
+
+    def key_file(self, *keys):
+        """A file of (id, hex digit repeated) lines."""
+        path = self.directory() / "keys"
+        path.touch(0o600)
+        path.write_text("".join(f"{number} {digit * 64}\n" for number, digit in keys))
+        return path
+
+    def stranger(self, proxy, service, *flags, interval=20):
+        return self.started(Process(sys.executable, STRANGER, interval, f"127.0.0.1:{proxy.probe_port}",
+                                    "--service-port", service.port, *flags))
+
+    def answers(self, proxy, count):
+        """Who served each of `count` connections."""
+        names = []
+        for _ in range(count):
+            with socket.create_connection((proxy.host, proxy.port), timeout=5) as client:
+                names.append(client.recv(64).decode())
+        return names
+
+    def dropped(self, proxy, reason):
+        return proxy.status()["monitoring"]["dropped"][reason]
+
+
+def ports():
+    return free_port(), free_udp_port(), free_port()
+
+
+class StartAndStop(MonitoringTest):
+    def test_agent_before_the_proxy(self):
+        wanted = ports()
+        service = self.service()
+        agent = self.agent(f"127.0.0.1:{wanted[1]}", service.port, "--log-level", "debug", interval=20)
+        agent.wait_for('msg="register sent"')  # to nobody
+        started = time.monotonic()
+        proxy = self.proxy_on(wanted)
+        proxy.wait_state(service.at, "up", seconds=2)
+        self.assertLess(time.monotonic() - started, 2 * SLOW)
+
+    def test_agent_after_the_proxy(self):
+        proxy = self.proxy()
+        service = self.service("hello")
+        self.agent(proxy, service.port, interval=20)
+        row = proxy.wait_state(service.at, "up", seconds=2)
+        self.assertEqual((row["source"], row["pool"]), ("agent", "default"))
+        self.assertEqual(self.answers(proxy, 1), ["hello"])
+
+    def test_several_agents_on_one_host(self):
+        proxy = self.proxy()
+        services = [self.service() for _ in range(3)]
+        for service in services:
+            self.agent(proxy, service.port)
+        for service in services:
+            proxy.wait_state(service.at, "up")
+
+    def test_deregister_on_term(self):
+        proxy = self.proxy()
+        service = self.service()
+        agent = self.agent(proxy, service.port, interval=20)
+        proxy.wait_state(service.at, "up")
+        self.assertEqual(agent.stop(), 0)
+        proxy.wait_state(service.at, None, seconds=1)  # long before it would be forgotten
+        proxy.wait_for('msg="back-end deregistered"')
+
+    def test_a_killed_agent_leaves_a_stale_back_end_that_is_forgotten(self):
+        proxy = self.proxy(*QUICK)
+        service = self.service("still here")
+        agent = self.agent(proxy, service.port, interval=1)
+        proxy.wait_state(service.at, "up")
+        agent.stop(signal.SIGKILL)
+        proxy.wait_state(service.at, "stale", seconds=4)
+        self.assertEqual(self.answers(proxy, 1), ["still here"])
+        proxy.wait_state(service.at, None, seconds=6)
+
+    def test_the_service_under_a_live_agent(self):
+        proxy = self.proxy(*QUICK)
+        service = self.service()
+        self.agent(proxy, service.port)
+        proxy.wait_state(service.at, "up")
+        service.close()
+        proxy.wait_state(service.at, "down", seconds=3)
+        back = self.service("back", service.port)
+        proxy.wait_state(back.at, "up", seconds=3)
+
+    def test_the_stranger_is_accepted(self):
+        proxy = self.proxy()
+        service = self.service("strange")
+        stranger = self.stranger(proxy, service)
+        proxy.wait_state(service.at, "up")
+        wait_until(lambda: proxy.backend(service.at)["rtt_ms"]["sample"], 5, "its answer to a probe")
+        row = proxy.backend(service.at)
+        self.assertEqual(row["loss"], 0)
+        self.assertGreater(row["memory"], 0)
+        self.assertEqual(self.answers(proxy, 1), ["strange"])
+        stranger.stop()
+        proxy.wait_state(service.at, None, seconds=1)
+        self.assertEqual({reason: n for reason, n in proxy.status()["monitoring"]["dropped"].items() if n}, {})
+
+
+class ProxyRestarts(MonitoringTest):
+    def pool(self, ports_, *flags, agents=2):
+        proxy = self.proxy_on(ports_, *flags)
+        services = [self.service() for _ in range(agents)]
+        running = [self.agent(proxy, service.port, "--log-level", "debug", interval=60) for service in services]
+        for service in services:
+            proxy.wait_state(service.at, "up")
+        return proxy, services, running
+
+    def back_after(self, ports_, services, flags=()):
+        """Seconds from the start of a new proxy until all are up."""
+        started = time.monotonic()
+        proxy = self.proxy_on(ports_, *flags)
+        for service in services:
+            proxy.wait_state(service.at, "up", seconds=20)
+        return time.monotonic() - started
+
+    def test_after_term_the_pool_is_back_within_two_seconds(self):
+        wanted = ports()
+        proxy, services, _ = self.pool(wanted)
+        self.assertEqual(proxy.stop(), 0)
+        self.assertLess(self.back_after(wanted, services), 2 * SLOW)
+
+    def test_after_kill_the_pool_is_back_after_three_gaps(self):
+        wanted, flags = ports(), ("--probe-interval", "1s")
+        proxy, services, agents = self.pool(wanted, *flags)
+        for agent in agents:  # so many that the agent knows the gap
+            agent.wait_for(r'msg="request received" seq=7 ', 15)
+        proxy.stop(signal.SIGKILL)
+        self.assertLess(self.back_after(wanted, services, flags), (3 * 1.1 + 2) * SLOW)
+
+
+class Keys(MonitoringTest):
+    def test_one_key(self):
+        keys = self.key_file((7, "a"))
+        proxy = self.proxy("--key-file", keys)
+        ours, theirs = self.service(), self.service()
+        self.agent(proxy, ours.port, "--key-file", keys)
+        self.stranger(proxy, theirs, "--key-file", keys)
+        for service in (ours, theirs):
+            proxy.wait_state(service.at, "up")
+        self.assertEqual(self.dropped(proxy, "mac"), 0)
+
+    def test_wrong_or_no_key_registers_nothing(self):
+        keys = self.key_file((7, "a"))
+        proxy, open_proxy = self.proxy("--key-file", keys), self.proxy()
+        services = [self.service() for _ in range(3)]
+        self.agent(proxy, services[0].port, "--key-file", self.key_file((7, "b")))
+        self.stranger(proxy, services[1])
+        wait_until(lambda: self.dropped(proxy, "mac") >= 4, 10 * SLOW, "drops for the wrong MAC")
+        self.assertEqual(proxy.status()["backends"], [])
+        self.agent(open_proxy, services[2].port, "--key-file", keys)
+        wait_until(lambda: self.dropped(open_proxy, "mac") >= 2, 10 * SLOW, "drops for a MAC")
+        self.assertEqual(open_proxy.status()["backends"], [])
+
+    def test_every_step_of_a_rotation_works(self):
+        old, new = (6, "c"), (7, "d")
+        agents = [self.key_file(old), self.key_file(old, new), self.key_file(new, old)]
+        for proxy_keys in (self.key_file(old, new), self.key_file(new, old)):
+            proxy = self.proxy("--key-file", proxy_keys)
+            together = agents if proxy_keys.read_text().startswith("6") else agents[1:] + [self.key_file(new)]
+            services = [self.service() for _ in together]
+            for service, keys in zip(services, together):
+                self.agent(proxy, service.port, "--key-file", keys)
+            for service in services:
+                proxy.wait_state(service.at, "up")
+            self.assertEqual(self.dropped(proxy, "mac"), 0)
+
+
+class Sleepers(MonitoringTest):
+    def test_a_stopped_agent_is_stale_then_up(self):
+        proxy = self.proxy(*QUICK)
+        service = self.service()
+        agent = self.agent(proxy, service.port, interval=20)
+        proxy.wait_state(service.at, "up")
+        agent.send(signal.SIGSTOP)
+        self.addCleanup(agent.send, signal.SIGCONT)
+        row = proxy.wait_state(service.at, "stale", seconds=4)
+        self.assertGreater(row["loss"], 0)
+        agent.send(signal.SIGCONT)
+        proxy.wait_state(service.at, "up", seconds=3)
+
+    def test_a_stopped_proxy_blames_nobody(self):
+        proxy = self.proxy("--probe-interval", "700ms", "--alive-interval", "1500ms", "--log-level", "debug")
+        services = [self.service() for _ in range(3)]
+        for service in services:
+            self.agent(proxy, service.port, interval=20)
+        for service in services:
+            proxy.wait_state(service.at, "up")
+        wait_until(lambda: all(row["rtt_ms"]["sample"] for row in proxy.status()["backends"]), 5, "probes")
+        for seconds in (3, 6):
+            proxy.send(signal.SIGSTOP)
+            time.sleep(seconds)  # the sleep under test
+            proxy.send(signal.SIGCONT)
+            end = time.monotonic() + 4  # two alive intervals
+            while time.monotonic() < end:
+                rows = proxy.status()["backends"]
+                self.assertEqual([row["state"] for row in rows], ["up"] * 3, proxy.output()[-3000:])
+                self.assertEqual([row["loss"] for row in rows], [0] * 3, proxy.output()[-3000:])
+                time.sleep(0.1)
+        self.assertNotIn("agent silent", proxy.output())
+        self.assertNotIn("probe lost", proxy.output())
+
+    def test_report_leaves_the_silent_one_out_and_weighted_does_not(self):
+        expected = {"report": {"one"}, "weighted": {"one", "two"}}
+        for policy, names in expected.items():
+            with self.subTest(policy):
+                proxy = self.proxy(*QUICK, "--policy", policy)
+                one, two = self.service("one"), self.service("two")
+                same = ("--fixed-report", "cpu=10,mem=10,tcp=10")
+                self.agent(proxy, one.port, *same)
+                sleeper = self.agent(proxy, two.port, *same)
+                for service in (one, two):
+                    proxy.wait_state(service.at, "up")
+                sleeper.send(signal.SIGSTOP)
+                self.addCleanup(sleeper.send, signal.SIGCONT)
+                proxy.wait_state(two.at, "stale", seconds=4)
+                self.assertEqual(set(self.answers(proxy, 10)), names)

@@ -1,0 +1,77 @@
+#include "proxy/tcp_checks.hpp"
+
+#include <catch2/catch.hpp>
+#include <map>
+
+#include "common/listener.hpp"
+
+using namespace farol;
+using namespace farol::proxy;
+using namespace std::chrono_literals;
+
+namespace {
+
+const Address kLoopback = Address::ipv4(0x7f000001, 0);
+
+/// Waits for the checks as the alarm thread does: the result of each.
+std::map<std::uint64_t, bool> all_results(TcpChecks& checks) {
+  std::map<std::uint64_t, bool> results;
+  while (!checks.empty()) {
+    for (const TcpChecks::Result& result : checks.collect(Clock::now()))
+      CHECK(results.emplace(result.backend, result.accepted).second);
+    std::vector<pollfd> set;
+    checks.add_to(set);
+    ::poll(set.data(), set.size(), 10);
+  }
+  return results;
+}
+
+/// A port of this machine on which nobody listens.
+Address closed_port() { return Listener(kLoopback).address(); }
+
+}  // namespace
+
+TEST_CASE("TcpChecks: accepted, refused, and many at once", "[tcp_checks]") {
+  const Listener listener(kLoopback);
+  const Address closed = closed_port();
+  TcpChecks checks;
+  CHECK(checks.empty());
+  for (std::uint64_t id = 0; id < 40; ++id)
+    checks.start(id, id % 2 == 0 ? listener.address() : closed, Clock::now() + 10s);
+  CHECK_FALSE(checks.empty());
+  const auto results = all_results(checks);
+  CHECK(results.size() == 40);
+  for (const auto& [id, accepted] : results) CHECK(accepted == (id % 2 == 0));
+}
+
+TEST_CASE("TcpChecks: no answer until the deadline is a refusal", "[tcp_checks]") {
+  // A full accept queue does not answer: the kernel drops the SYN.
+  const Fd full(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  SockAddr bound = kLoopback.raw();
+  REQUIRE(::bind(full.get(), bound.get(), bound.size) == 0);
+  REQUIRE(::listen(full.get(), 0) == 0);
+  REQUIRE(::getsockname(full.get(), bound.get(), &bound.size) == 0);
+  const Address service = Address::from(bound);
+  std::vector<Fd> fillers;
+  for (int i = 0; i < 4; ++i) {
+    fillers.emplace_back(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+    const SockAddr to = service.raw();
+    (void)::connect(fillers.back().get(), to.get(), to.size);
+  }
+  TcpChecks checks;
+  const TimePoint start = Clock::now();
+  checks.start(7, service, start + 200ms);
+  CHECK(checks.collect(start + 199ms).empty());
+  const auto results = all_results(checks);
+  CHECK(results == std::map<std::uint64_t, bool>{{7, false}});
+  CHECK(Clock::now() - start >= 200ms);
+}
+
+TEST_CASE("TcpChecks: an address that cannot be reached at all is refused at once", "[tcp_checks]") {
+  TcpChecks checks;
+  checks.start(7, Address::ipv4(0xffffffff, 80), Clock::now() + 10s);
+  const auto results = checks.collect(Clock::now());
+  REQUIRE(results.size() == 1);
+  CHECK_FALSE(results[0].accepted);
+  CHECK(checks.empty());
+}
