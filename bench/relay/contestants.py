@@ -1,4 +1,4 @@
-"""The proxies that are compared: how each is started in front of the same two back-ends, quiet and with an access log."""
+"""The proxies that are compared: how each is started in front of the same two back-ends, with or without access log."""
 
 import os
 import pathlib

@@ -107,7 +107,8 @@ def traced(proxy, work):
         with contextlib.suppress(ProcessLookupError):
             tracer.send_signal(signal.SIGINT)
         text = tracer.communicate()[1]
-    return {name: int(calls) for name, calls in re.findall(r"^(\w+)\s+(\d+)\s*$", text, re.MULTILINE) if name != "total"}
+    counted = re.findall(r"^(\w+)\s+(\d+)\s*$", text, re.MULTILINE)
+    return {name: int(calls) for name, calls in counted if name != "total"}
 
 
 def syscalls(bench, name):

@@ -54,7 +54,7 @@ def no_autogroup():
     try:
         AUTOGROUP.write_text("0")
     except OSError:
-        yield f"kernel.sched_autogroup_enabled = {before}: not permitted to change it, so rates lean to whoever is alone"
+        yield f"kernel.sched_autogroup_enabled = {before} (not permitted to change it): do not rely on the rates"
         return
     try:
         yield f"kernel.sched_autogroup_enabled = 0 during the run (was {before}, restored)"

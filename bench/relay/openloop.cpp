@@ -62,14 +62,15 @@ class Generator {
     while (next < end || !waiting_.empty() || idle_.size() < connections_.size()) {
       Clock::time_point now = Clock::now();
       if (now > end + std::chrono::seconds(5)) break;  // what is not answered by now counts as lost
-      for (; next <= now && next < end; next += std::chrono::duration_cast<Nanoseconds>(
-                                            std::chrono::duration<double>(gap_(random_)))) {
+      for (; next <= now && next < end;
+           next += std::chrono::duration_cast<Nanoseconds>(std::chrono::duration<double>(gap_(random_)))) {
         if (next >= counted_from_) ++intended_;
         waiting_.push_back(next);
       }
       send_waiting();
       now = Clock::now();
-      const auto pause = next < end ? std::max<Nanoseconds>(next - now, Nanoseconds(0)) : std::chrono::milliseconds(100);
+      const Nanoseconds until_due = std::max<Nanoseconds>(next - now, Nanoseconds(0));
+      const auto pause = next < end ? until_due : std::chrono::milliseconds(100);
       poll(pause);
     }
     counted_seconds_ = std::chrono::duration<double>(end - counted_from_).count();

@@ -23,7 +23,8 @@ def x_of(advantage):
 
 
 def text(x, y, words, size=12, anchor="start", colour="#333"):
-    return f'<text x="{x:.1f}" y="{y:.1f}" font-size="{size}" text-anchor="{anchor}" fill="{colour}">{escape(words)}</text>'
+    place = f'x="{x:.1f}" y="{y:.1f}" font-size="{size}" text-anchor="{anchor}"'
+    return f'<text {place} fill="{colour}">{escape(words)}</text>'
 
 
 def bars(y, metric, rounds):
@@ -46,8 +47,9 @@ def bars(y, metric, rounds):
 
 
 def svg(results):
-    rows = [metric for name in SHOWN for metric in METRICS
-            if metric.name == name and any(ratios(results["figures"].get(name, {}), metric, engine) for engine in ENGINES)]
+    by_name = {metric.name: metric for metric in METRICS}
+    rows = [by_name[name] for name in SHOWN
+            if any(ratios(results["figures"].get(name, {}), by_name[name], engine) for engine in ENGINES)]
     height = TOP + ROW * len(rows) + 30
     bottom = height - 30
     about = results["machine"]
@@ -65,6 +67,6 @@ def svg(results):
                   text(x_of(mark), bottom + 16, words, 11, "middle", "#666")]
     for number, metric in enumerate(rows):
         y = TOP + number * ROW
-        parts += [text(LEFT - 40 if LEFT > 240 else 12, y + BAR + 5, SHOWN[metric.name]),
+        parts += [text(12, y + BAR + 5, SHOWN[metric.name]),
                   *bars(y, metric, results["figures"][metric.name])]
     return "\n".join([*parts, "</svg>", ""])

@@ -104,7 +104,8 @@ def verdicts(results):
             values = rounds[engine] if absolute else ratios(rounds, metric, engine)
             if values:
                 reached = middle(values)
-                yield engine, metric, reached, target, reached >= target if metric.higher_is_better else reached <= target
+                met = reached >= target if metric.higher_is_better else reached <= target
+                yield engine, metric, reached, target, met
 
 
 def targets_table(results):
@@ -138,8 +139,8 @@ def floor_note(results):
 def machine_lines(results):
     about = results["machine"]
     kind = "virtual machine, " if about["virtual"] else ""
-    versions = ", ".join(f"{title} {about[key]}" for key, title in (
-        ("farol", "Farol"), ("haproxy", "HAProxy"), ("nginx", "nginx"), ("pen", "pen"), ("wrk", "wrk"), ("curl", "curl")))
+    names = {"farol": "Farol", "haproxy": "HAProxy"} | {name: name for name in ("nginx", "pen", "wrk", "curl")}
+    versions = ", ".join(f"{title} {about[key]}" for key, title in names.items())
     yield (f"{results['when']}. {kind}{about['cores']} cores ({about['cpu']}), {about['memory_gib']} GiB, Linux "
            f"{about['kernel']} ({about['congestion']}), {about['descriptors']} descriptors per process; {versions}. "
            f"{results['autogroup']}. Load average before the run: {about['load_before']:.2f}.")

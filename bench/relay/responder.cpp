@@ -32,7 +32,7 @@ constexpr std::size_t kFileBytes = 16 * 1024 * 1024;
 struct Connection {
   int fd = -1;
   std::string request;
-  std::string head;            // what is left of the head (and of a body that fits in memory)
+  std::string head;             // what is left of the head (and of a body that fits in memory)
   std::uint64_t body_left = 0;  // what is left of a body that comes from the file
   bool close_after = false;
 };

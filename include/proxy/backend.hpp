@@ -38,7 +38,6 @@ class Backend {
   [[nodiscard]] std::string name() const { return key.address.text(); }
 
   // --- The agent: what it says and how it is asked.
-
   struct AgentInfo {
     AgentPath path;
     std::uint64_t boot_id = 0;
@@ -101,7 +100,6 @@ class Backend {
   [[nodiscard]] bool is_ejected(TimePoint now) const { return ejected_until_ > now; }
 
   // --- Load and choice.
-
   AdminState admin = AdminState::ready;
   std::size_t connections_active = 0;
   std::uint64_t connections_total = 0, connections_failed = 0;

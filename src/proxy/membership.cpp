@@ -71,7 +71,8 @@ std::optional<Envelope> Membership::handle(const Envelope& received, TimePoint n
 
 std::optional<Envelope> Membership::on_register(const Envelope& from, const monitoring::Register& packet,
                                                 TimePoint now) {
-  log_.debug("register received", {{"agent", from.peer.text()}, {"interval_ms", packet.interval_ms}});
+  if (log_.enabled(LogLevel::debug))
+    log_.debug("register received", {{"agent", from.peer.text()}, {"interval_ms", packet.interval_ms}});
   {
     const Access rows(table_);
     Backend* known = rows.by_peer(from.peer);
@@ -100,11 +101,12 @@ Membership::Verdict Membership::on_response(const Envelope& from, const ProbeRes
       known->heard(now);
       if (answer == Backend::Answer::late) return DropReason::late;
       known->rescore(table_.score_config());
-      notices.add(LogLevel::debug, "probe answered",
-                  {{"backend", known->name()},
-                   {"seq", packet.sequence},
-                   {"rtt_ms", to_ms(*known->rtt().sample()), 1},
-                   {"estimated_ms", to_ms(known->rtt().estimated()), 1}});
+      if (log_.enabled(LogLevel::debug))
+        notices.add(LogLevel::debug, "probe answered",
+                    {{"backend", known->name()},
+                     {"seq", packet.sequence},
+                     {"rtt_ms", to_ms(*known->rtt().sample()), 1},
+                     {"estimated_ms", to_ms(known->rtt().estimated()), 1}});
     } else if (challenged || restarted_in_place(known, packet)) {
       verdict = validated(rows, from, packet, now, notices);
     } else {

@@ -2,6 +2,7 @@
 
 #include <poll.h>
 
+#include <algorithm>
 #include <vector>
 
 #include "proxy/backend_table_access.hpp"
@@ -12,6 +13,8 @@ using monitoring::Envelope;
 
 namespace {
 
+/// Probes that are due this close together leave at one awakening: with thousands of agents most of the cost is waking up.
+constexpr auto kProbeTick = std::chrono::milliseconds(20);
 /// How often the alarms look: a probe time-out is noticed at most this late.
 constexpr auto kAlarmTick = std::chrono::milliseconds(50);
 /// A thread that wakes this much too late was not running: what it missed proves nothing.
@@ -61,7 +64,8 @@ void MonitoringService::receive_all() {
 void MonitoringService::probe_all() {
   for (;;) {
     pollfd set[2] = {{stop_.fd(), POLLIN, 0}, {table_.probe_bell().fd(), POLLIN, 0}};
-    ::poll(set, 2, poll_timeout(next_probe(), Clock::now()));
+    const TimePoint now = Clock::now();
+    ::poll(set, 2, poll_timeout(std::max(next_probe(), now + kProbeTick), now));
     if (set[0].revents != 0) return;
     table_.probe_bell().clear();
     send_due_probes();
@@ -88,7 +92,7 @@ void MonitoringService::send_due_probes() {
       probe = {request, due->agent.path.peer, due->agent.path.local, due->agent.path.interface, {}};
     }
     socket_.send(probe);
-    log_.debug("probe sent", {{"agent", probe.peer.text()}, {"seq", sequence}});
+    if (log_.enabled(LogLevel::debug)) log_.debug("probe sent", {{"agent", probe.peer.text()}, {"seq", sequence}});
   }
 }
 

@@ -91,8 +91,9 @@ Task<std::optional<RelayEnd>> copy(Io& io, Channel& from, Channel& to, Link& lin
 /// How a stretch of splicing ended.
 enum class Stretch { quiet, unsupported, eof, source_failed, sink_failed };
 
-/// Splices until the end, or until the stream goes quiet. The pipe is empty before each turn, so a turn that does not
-/// fill it has drained the source. No turn begins before there is input: a pipe must not be held by a blocked read.
+/// Splices until the end, or until the stream goes quiet. The pipe is empty before each turn, so "again" can only mean
+/// that the source is drained; a turn that moved less than the pipe holds does not (a pipe may also run out of slots).
+/// No turn begins before there is input: a pipe must not be held by a blocked read.
 Task<Stretch> splice(Channel& from, Channel& to, Link& link, std::atomic<std::uint64_t>& bytes, Pipe& pipe) {
   bool source_drained = false;
   for (int small_turns = 0; small_turns < kSmallTurns;) {
@@ -105,8 +106,8 @@ Task<Stretch> splice(Channel& from, Channel& to, Link& link, std::atomic<std::ui
     const IoResult got = from.read_into(pipe);
     if (got.status == Status::eof) co_return Stretch::eof;
     if (got.status == Status::error) co_return got.unsupported() ? Stretch::unsupported : Stretch::source_failed;
-    source_drained = got.bytes < pipe.capacity;
-    if (got.status == Status::again) continue;
+    source_drained = got.status == Status::again;
+    if (source_drained) continue;
     link.touch();
     Task<bool> draining = drain(pipe, to, link, bytes);
     const bool drained = co_await draining;

@@ -77,12 +77,11 @@ std::string total_by_reason(const json& counters, const char* verb) {
 }
 
 Row row(const json& backend) {
-  const json estimated = at(backend, "/rtt_ms/estimated");
   return {words(at(backend, "/address")),
           words(at(backend, "/pool")),
           words(at(backend, "/state")),
           decimal(at(backend, "/score"), 3),
-          decimal(estimated.is_number() ? estimated : at(backend, "/rtt_ms/sample"), 1),
+          decimal(at(backend, "/rtt_ms/sample"), 1),
           percent(at(backend, "/loss")),
           count(at(backend, "/tcp")),
           percent(at(backend, "/cpu")),

@@ -121,8 +121,9 @@ class Downloads(TestCase):
     def fetched(self, proxy, name):
         """wget through the proxy to a file; its SHA-256."""
         path = self.files / name
-        run = subprocess.run([tool("wget"), "-q", "-t", "1", "-T", "15", "-O", path, f"http://{proxy.host}:{proxy.port}/big"], timeout=60,
-                             text=True, capture_output=True)
+        url = f"http://{proxy.host}:{proxy.port}/big"
+        run = subprocess.run([tool("wget"), "-q", "-t", "1", "-T", "15", "-O", path, url], timeout=60, text=True,
+                             capture_output=True)
         self.assertEqual(run.returncode, 0, run.stderr + proxy.output()[-2000:])
         self.assertEqual(path.stat().st_size, self.SIZE)
         with open(path, "rb") as file:

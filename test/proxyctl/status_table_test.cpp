@@ -28,7 +28,7 @@ TEST_CASE("status is an aligned table under a headline") {
         "connections: 3 active, 1200 in total, 3 rejected (limit 1, no_backend 2); bytes: 512 B in, 1.5 MiB out\n"
         "\n"
         "BACKEND             POOL     STATE  SCORE  RTT(ms)  LOSS  TCP  CPU  MEM    AGE  ACTIVE  TOTAL  FAILED\n"
-        "10.1.1.1:80         default  up     0.695    130.1    5%    7  17%  89%   0.4s       3   1198       0\n"
+        "10.1.1.1:80         default  up     0.695     11.2    5%    7  17%  89%   0.4s       3   1198       0\n"
         "[2001:db8::1]:8080  web      stale      -        -    0%    -    -    -  1m01s       0      2       1\n");
 }
 

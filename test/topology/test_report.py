@@ -258,6 +258,8 @@ class Failures(ReportCase):
     def back_after(self, number, *flags):
         """Ends the proxy with that signal, starts it again and returns the seconds until its pool is whole."""
         self.start_all(*flags)
+        for _ in range(5):  # until the agents have measured how often this proxy probes; they assume 5 s before
+            self.probe_of_both()
         self.servidor3.stop(number)
         started = time.monotonic()
         self.start_proxy(*flags)

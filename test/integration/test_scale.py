@@ -1,0 +1,172 @@
+"""A thousand agents at the default timers: what they cost the proxy, and what a flood of strangers does to them."""
+
+import os
+import pathlib
+import random
+import resource
+import selectors
+import socket
+import struct
+import threading
+import time
+import unittest
+
+from harness import SANITIZED, TestCase, wait_until
+
+AGENTS = 1000
+STRANGERS = 100_000
+BODY = struct.Struct(">BBHIQQIIHHIIB3x")  # docs/PROTOCOL.md, bytes 0 to 47; the MAC is zero without keys
+REGISTER, PROBE_RESPONSE, DEREGISTER, VERSION = 1, 3, 4, 1 << 3
+POOL = 0x37A8EEC1  # "default"
+REGISTER_INTERVAL = 20
+IP_PKTINFO = 8  # linux/in.h; the socket module has it from Python 3.14 on
+TICKS = os.sysconf("SC_CLK_TCK")
+
+
+def packet(kind, port=80, sequence=0, nonce=0, boot=0, interval_ms=0, listening=0):
+    load = (1700, 4000, 5, 2) if kind == PROBE_RESPONSE else (0, 0, 0, 0)
+    return BODY.pack(VERSION | kind, 0, port, sequence, nonce, boot, POOL, interval_ms, *load, listening) + bytes(16)
+
+
+class Swarm:
+    """Agents at 127.1.0.1, 127.1.0.2, …, each with a socket of its own, all in one thread."""
+
+    def __init__(self, count, proxy_port):
+        self.selector = selectors.DefaultSelector()
+        self.agents = []
+        self.probes = []  # when each numbered probe came
+        self.stopping = threading.Event()
+        for i in range(1, count + 1):
+            agent = socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
+            agent.bind((f"127.1.{i >> 8}.{i & 255}", 0))
+            agent.connect(("127.0.0.1", proxy_port))
+            boot = random.getrandbits(64)
+            self.agents.append((agent, boot))
+            self.selector.register(agent, selectors.EVENT_READ, boot)
+        self.thread = threading.Thread(target=self.run, daemon=True)
+        self.thread.start()
+
+    def run(self):
+        """Registers spread over the first second and then over the interval, and answers to whatever is asked."""
+        start = time.monotonic()
+        due = [start + i / len(self.agents) for i in range(len(self.agents))]
+        turn = 0
+        while not self.stopping.is_set():
+            while due[turn] <= time.monotonic():
+                agent, boot = self.agents[turn]
+                agent.send(packet(REGISTER, boot=boot, interval_ms=REGISTER_INTERVAL * 1000))
+                due[turn] += REGISTER_INTERVAL
+                turn = (turn + 1) % len(due)
+            for key, _ in self.selector.select(0.05):
+                self.answer(key.fileobj, key.data)
+
+    def answer(self, agent, boot):
+        try:
+            data = agent.recv(65)
+        except OSError:
+            return  # nothing after all, or an ICMP error
+        sequence, nonce = BODY.unpack(data[:BODY.size])[3:5]
+        agent.send(packet(PROBE_RESPONSE, sequence=sequence, nonce=nonce, boot=boot, listening=1))
+        if sequence:
+            self.probes.append(time.monotonic())
+
+    def close(self):
+        self.stopping.set()
+        self.thread.join(10)
+        for agent, _ in self.agents:
+            agent.close()
+        self.selector.close()
+
+
+def cpu_seconds(pid):
+    fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / TICKS
+
+
+def resident_kib(pid):
+    for line in pathlib.Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith("VmRSS:"):
+            return int(line.split()[1])
+    raise AssertionError("no VmRSS")
+
+
+def flood(proxy_port, count):
+    """Registers, unasked answers and Deregisters from random addresses of 127.0.0.0/8, as fast as it goes."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stranger:
+        stranger.bind(("0.0.0.0", 0))
+        kinds = (REGISTER, PROBE_RESPONSE, DEREGISTER)
+        for i in range(count):
+            kind, number = kinds[i % 3] if i % 2 else REGISTER, random.getrandbits(64)
+            data = packet(kind, port=1 + i % 65535, boot=number, nonce=0 if kind == REGISTER else number,
+                          interval_ms=1000 if kind == REGISTER else 0)
+            source = struct.pack("=i4s4x", 0, bytes((127, *random.randbytes(3))))  # in_pktinfo
+            stranger.sendmsg([data], [(socket.IPPROTO_IP, IP_PKTINFO, source)], 0, ("127.0.0.1", proxy_port))
+
+
+@unittest.skipIf(SANITIZED, "its limits are those of the real program")
+class Scale(TestCase):
+    def setUp(self):
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        wanted = AGENTS + 200
+        if hard != resource.RLIM_INFINITY and hard < wanted:
+            self.skipTest(f"at most {hard} open files")
+        if soft != resource.RLIM_INFINITY and soft < wanted:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+            self.addCleanup(resource.setrlimit, resource.RLIMIT_NOFILE, (soft, hard))
+        self.instance = self.proxy()
+        self.swarm = Swarm(AGENTS, self.instance.probe_port)
+        self.addCleanup(self.swarm.close)
+        wait_until(lambda: self.count_up() == AGENTS, 30, f"{AGENTS} back-ends up")
+
+    def rows(self):
+        return self.instance.status()["backends"]
+
+    def count_up(self):
+        time.sleep(0.3)  # each look costs the proxy a status of a thousand rows
+        return sum(row["state"] == "up" for row in self.rows())
+
+    def test_cost_and_flood(self):
+        self.check_cost()
+        self.check_flood()
+
+    def check_cost(self):
+        """The best of three spans: other programs on the machine can only make it look dearer."""
+        for attempt in range(3):
+            share = self.measure_cost(15)
+            if share <= 0.02:
+                return
+        self.fail(f"{100 * share:.2f} % of a core for {AGENTS} agents")
+
+    def measure_cost(self, seconds):
+        pid = self.instance.pid
+        self.swarm.probes.clear()
+        before, start = cpu_seconds(pid), time.monotonic()
+        time.sleep(seconds)  # the span that is measured
+        share = (cpu_seconds(pid) - before) / (time.monotonic() - start)
+        probes = list(self.swarm.probes)
+        bursts = {}
+        for at in probes:
+            bursts[int(at * 10)] = bursts.get(int(at * 10), 0) + 1
+        print(f"{AGENTS} agents: {100 * share:.2f} % of a core, {len(probes) / seconds:.0f} probes/s, "
+              f"at most {max(bursts.values())} in 100 ms, {resident_kib(pid)} KiB resident")
+        self.assertAlmostEqual(len(probes) / seconds, AGENTS / 5, delta=AGENTS / 25)
+        self.assertLess(max(bursts.values()), AGENTS / 5)
+        return share
+
+    def check_flood(self):
+        pid = self.instance.pid
+        before = resident_kib(pid)
+        start = time.monotonic()
+        flood(self.instance.probe_port, STRANGERS)
+        took = time.monotonic() - start
+        self.swarm.probes.clear()
+        wait_until(lambda: len(self.swarm.probes) > AGENTS, 15, "the real agents' next probes")
+        grown = resident_kib(pid) - before
+        rows = self.rows()
+        print(f"{STRANGERS} strangers in {took:.1f} s: {grown:+} KiB resident")
+        self.assertLess(grown, 4096)
+        self.assertEqual(len(rows), AGENTS)
+        self.assertEqual({row["state"] for row in rows}, {"up"})
+        self.assertLess(max(row["report_age_ms"] for row in rows), 12_000)
+        dropped = self.instance.status()["monitoring"]["dropped"]
+        self.assertGreater(dropped["unknown"] + dropped["nonce"], 0)
