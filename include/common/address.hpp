@@ -76,7 +76,7 @@ Address parse_listen_address(std::string_view text, std::optional<std::uint16_t>
 /// on a register, answer or relay thread. Throws std::runtime_error with the resolver's words.
 std::vector<Address> resolve(const HostPort& target);
 
-/// True when the address belongs to this machine (tried by binding to it). One short-lived socket.
+/// True when the address belongs to an interface of this machine. A few system calls.
 bool is_local(const Address& address);
 
 /// A range of addresses, "10.0.0.0/8" or one address.

@@ -16,6 +16,7 @@ namespace farol {
 /// A reactor's notes on a Channel; unused where waits block.
 struct Readiness {
   std::uint64_t token = 0;  ///< 0: not registered yet
+  bool tried = false;       ///< it has been read without waiting once
   bool readable = false;    ///< an edge came while nobody waited
   bool writable = false;
   bool ending = false;      ///< FIN, error or hang-up was announced: read to the end
@@ -78,7 +79,7 @@ class Channel {
 
   Io& io_;
   Fd fd_;
-  mutable std::atomic<bool> fin_sent_{false};
+  mutable std::atomic<bool> writing_{false};  ///< a write is under way, or failed
 };
 
 /// The outcome of an outgoing connection attempt.

@@ -6,6 +6,7 @@
 #include "common/log.hpp"
 #include "proxy/backend_table.hpp"
 #include "proxy/notices.hpp"
+#include "proxy/tcp_checks.hpp"
 
 namespace farol::proxy {
 
@@ -24,7 +25,7 @@ class Alarms {
   /// Looks at every row. `we_slept`: this process did not run for a while (stopped, machine suspended), so missing
   /// packets prove nothing: outstanding probes are void and the alive period starts anew.
   std::vector<CheckToStart> tick(TimePoint now, bool we_slept);
-  void check_done(std::uint64_t backend, bool accepted, TimePoint now);
+  void check_done(const TcpChecks::Result& result, TimePoint now);
 
  private:
   using Access = BackendTable::Access;

@@ -47,7 +47,7 @@ class BackendTable {
   /// every candidate's figures, for the log.
   std::optional<Lease> acquire(std::uint32_t pool, std::span<const std::uint64_t> tried, TimePoint now,
                                bool explain = false);
-  /// True when someone in some pool may get a connection; whom acquire() would only try as a last resort does not count.
+  /// True when someone in some pool may get a connection; those that are only a last resort do not count.
   [[nodiscard]] bool ready(TimePoint now);
   [[nodiscard]] std::vector<BackendStatus> status(TimePoint now);
   ProxyView::Change set_state(const std::string& backend, AdminState state);
@@ -105,7 +105,8 @@ struct Explained {
 /// Move-only, used by one session; borrows the table.
 class Lease {
  public:
-  Lease(BackendTable& table, Backend& backend) : table_(&table), backend_(&backend), address(backend.key.address), id(backend.id) {}
+  Lease(BackendTable& table, Backend& backend)
+      : table_(&table), backend_(&backend), address(backend.key.address), id(backend.id) {}
   Lease(Lease&& other) noexcept;
   Lease& operator=(Lease&& other) noexcept;
   ~Lease();

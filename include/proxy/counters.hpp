@@ -11,8 +11,8 @@
 namespace farol::proxy {
 
 /// Why a client was closed without having been served.
-enum class Rejection { limit, no_backend, connect_failed, no_thread };
-inline constexpr std::size_t kRejections = 4;
+enum class Rejection { limit, no_backend, connect_failed, no_thread, no_resources };
+inline constexpr std::size_t kRejections = 5;
 
 /// Counts what happens; never falls, never blocks. Owned by main, any thread.
 class Counters {

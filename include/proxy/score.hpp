@@ -6,8 +6,8 @@
 
 namespace farol::proxy {
 
-/// The report's formula (figure 4.4). Weights, ideals and thresholds with the figure's numbers as defaults; the report's
-/// text says 70 % for all three thresholds, and its screens apply none.
+/// The report's formula (figure 4.4). Weights, ideals and thresholds with the figure's numbers as defaults; the
+/// report's text says 70 % for all three thresholds, and its screens apply none.
 struct ScoreConfig {
   double rtt_weight = 0.3, rtt_ideal_ms = 20;
   double tcp_weight = 0.3, tcp_ideal = 10;

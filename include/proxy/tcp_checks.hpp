@@ -15,9 +15,10 @@ namespace farol::proxy {
 /// alone.
 class TcpChecks {
  public:
+  enum class Outcome { accepted, refused, not_tried };
   struct Result {
     std::uint64_t backend = 0;
-    bool accepted = false;
+    Outcome outcome = Outcome::refused;  ///< not_tried: we had no socket for it, which says nothing of the service
   };
 
   /// Starts one; its result comes from collect() by `deadline` at the latest.

@@ -1,6 +1,7 @@
 #include "common/address.hpp"
 
 #include <arpa/inet.h>
+#include <ifaddrs.h>
 #include <net/if.h>
 #include <netdb.h>
 #include <netinet/in.h>
@@ -210,9 +211,21 @@ std::vector<Address> resolve(const HostPort& target) {
 }
 
 bool is_local(const Address& address) {
-  const Fd probe(::socket(address.family(), SOCK_DGRAM | SOCK_CLOEXEC, 0));
-  const SockAddr raw = address.with_port(0).raw();
-  return probe && ::bind(probe.get(), raw.get(), raw.size) == 0;
+  // Not by trying to bind: with net.ipv4.ip_nonlocal_bind (usual beside keepalived) every address can be bound.
+  if (address.family() == AF_INET && address.bytes()[0] == 127) return true;
+  ifaddrs* list = nullptr;
+  if (::getifaddrs(&list) != 0) return false;
+  bool found = false;
+  for (const ifaddrs* entry = list; entry != nullptr && !found; entry = entry->ifa_next) {
+    if (entry->ifa_addr == nullptr) continue;
+    SockAddr raw;
+    const int family = entry->ifa_addr->sa_family;
+    if (family != AF_INET && family != AF_INET6) continue;
+    std::memcpy(&raw.storage, entry->ifa_addr, family == AF_INET ? sizeof(sockaddr_in) : sizeof(sockaddr_in6));
+    found = Address::from(raw).with_port(0) == address.with_port(0);
+  }
+  ::freeifaddrs(list);
+  return found;
 }
 
 Cidr Cidr::parse(std::string_view text) {

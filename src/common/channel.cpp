@@ -53,7 +53,10 @@ IoResult Channel::read(std::span<std::byte> buffer) const {
 }
 
 IoResult Channel::write(std::span<const std::byte> data) const {
-  return result_of(retry_eintr([&] { return ::send(fd(), data.data(), data.size(), MSG_NOSIGNAL); }));
+  writing_ = true;
+  const IoResult sent = result_of(retry_eintr([&] { return ::send(fd(), data.data(), data.size(), MSG_NOSIGNAL); }));
+  writing_ = sent.status == IoResult::Status::error;
+  return sent;
 }
 
 IoResult Channel::read_into(Pipe& pipe) const {
@@ -65,17 +68,19 @@ IoResult Channel::read_into(Pipe& pipe) const {
 }
 
 IoResult Channel::write_from(Pipe& pipe) const {
+  writing_ = true;
   const IoResult moved = result_of(retry_eintr([&] {
     return ::splice(pipe.read_end.get(), nullptr, fd(), nullptr, pipe.content, SPLICE_F_MOVE);
   }));
+  writing_ = moved.status == IoResult::Status::error;
   pipe.content -= moved.bytes;
   return moved;
 }
 
-/// A reset is told once. When the other direction's write was told, our read sees an end of file, but on a connection
-/// that is gone; and a regular end leaves it there as long as our own half is open.
+/// A reset is told once. When the other direction's write was told (or is being told now), our read sees an end of file,
+/// but on a connection that is gone.
 IoResult Channel::true_end(IoResult got) const {
-  if (got.status == IoResult::Status::eof && !fin_sent_ && gone()) return {IoResult::Status::error, 0, ECONNRESET};
+  if (got.status == IoResult::Status::eof && writing_ && gone()) return {IoResult::Status::error, 0, ECONNRESET};
   return got;
 }
 
@@ -85,10 +90,7 @@ bool Channel::gone() const {
   return ::getsockopt(fd(), IPPROTO_TCP, TCP_INFO, &info, &size) == 0 && info.tcpi_state == TCP_CLOSE;
 }
 
-void Channel::shutdown_write() const {
-  fin_sent_ = true;
-  ::shutdown(fd(), SHUT_WR);
-}
+void Channel::shutdown_write() const { ::shutdown(fd(), SHUT_WR); }
 
 void Channel::shutdown_read() const { ::shutdown(fd(), SHUT_RD); }
 

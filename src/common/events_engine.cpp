@@ -19,7 +19,6 @@ namespace {
 constexpr std::size_t kStack = 256 * 1024;
 constexpr std::size_t kScratch = 16 * 1024;
 constexpr int kBatch = 256;         ///< events taken from the kernel at once
-constexpr int kAcceptsInARow = 64;  ///< before others get their turn
 constexpr auto kTick = std::chrono::milliseconds(100);
 constexpr auto kAcceptPause = std::chrono::milliseconds(100);
 
@@ -85,7 +84,7 @@ class EventsEngine::Reactor final : public Io {
   void dispatch(const epoll_event& event);
   void wake(std::uint64_t token, std::uint32_t events);
   void resume(WaitFor& wait, Wait result);
-  void accept_clients(std::size_t index);
+  void accept_client(std::size_t index);
   void listen();
   void stop_listening();
   void fire_timers(TimePoint now);
@@ -158,7 +157,8 @@ bool EventsEngine::Reactor::wait_now(WaitFor& wait) {
   Readiness& readiness = wait.channel()->readiness;
   if (wait.want() != Want::write && readiness.ending) return true;  // whatever is left, and then the end
   if (wait.want() == Want::more) {
-    if (readiness.token == 0 && wait.deadline() == kNever) return true;  // reading is the way to find out
+    if (readiness.token == 0 && wait.deadline() == kNever && !std::exchange(readiness.tried, true))
+      return true;  // nothing is known yet: reading is the way to find out
     if (wait.deadline() != kNever && has_input(*wait.channel())) return true;
   }
   // An edge that came while nobody waited: the operation is worth another try.
@@ -217,7 +217,7 @@ int EventsEngine::Reactor::timeout(TimePoint now) const {
 void EventsEngine::Reactor::dispatch(const epoll_event& event) {
   const std::uint64_t token = event.data.u64;
   if (token >= kFirstChannel) return wake(token, event.events);
-  if (token >= kListenerToken) return accept_clients(token - kListenerToken);
+  if (token >= kListenerToken) return accept_client(token - kListenerToken);
   stop_listening();
   stopping_ = true;
   ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, token == kStopToken ? engine_.stop_.fd() : engine_.cut_.fd(), nullptr);
@@ -249,28 +249,26 @@ void EventsEngine::Reactor::wake(std::uint64_t token, std::uint32_t events) {
   if (out && writer != nullptr) resume(*writer, Wait::ready);
 }
 
-void EventsEngine::Reactor::accept_clients(std::size_t index) {
+/// One client per event: the listener is level-triggered, and looking for a second one mostly finds nobody.
+void EventsEngine::Reactor::accept_client(std::size_t index) {
   const Listener& listener = *listeners_[index];
-  for (int i = 0; i < kAcceptsInARow; ++i) {
-    Accepted client;
-    const Listener::Outcome outcome = listener.accept(client.socket, client.peer, Listener::Mode::non_blocking);
-    if (outcome == Listener::Outcome::out_of_resources) {
-      stop_listening();
-      listen_again_ = Clock::now() + kAcceptPause;
-    }
-    if (outcome != Listener::Outcome::accepted) return;
-    if (!engine_.admit(engine_.options_.max_connections)) continue;
-    client.local = listener.address();
-    client.listener = index;
+  Accepted client;
+  const Listener::Outcome outcome = listener.accept(client.socket, client.peer, Listener::Mode::non_blocking);
+  if (outcome == Listener::Outcome::out_of_resources) {
+    stop_listening();
+    listen_again_ = Clock::now() + kAcceptPause;
+  }
+  if (outcome != Listener::Outcome::accepted || !engine_.admit(engine_.options_.max_connections)) return;
+  client.local = listener.address();
+  client.listener = index;
+  try {
     const auto root = roots_.emplace(roots_.end());
-    try {
-      root->task = serve(root, std::move(client));
-    } catch (const std::bad_alloc&) {
-      roots_.erase(root);
-      engine_.leave();
-      return;
-    }
+    ended_.push_back(root);  // until it has a coroutine that says so itself
+    root->task = serve(root, std::move(client));
+    ended_.pop_back();
     root->task.start();
+  } catch (const std::bad_alloc&) {
+    engine_.leave();
   }
 }
 

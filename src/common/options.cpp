@@ -10,10 +10,6 @@
 namespace farol {
 namespace {
 
-const std::map<std::string, LogLevel> kLevels = {
-    {"error", LogLevel::error}, {"warn", LogLevel::warn}, {"info", LogLevel::info}, {"debug", LogLevel::debug}};
-const std::map<std::string, LogFormat> kFormats = {{"text", LogFormat::text}, {"json", LogFormat::json}};
-
 CLI::AsNumberWithUnit seconds_with_unit() {
   const std::map<std::string, double> units = {{"us", 1e-6}, {"ms", 1e-3}, {"s", 1.0},
                                                {"m", 60.0},  {"h", 3600.0}, {"d", 86400.0}};
@@ -44,12 +40,11 @@ void add_common_options(CLI::App& app, CommonOptions& options) {
   app.set_config("--config", "", "read flags from this TOML/INI file; the command line wins")->check(CLI::ExistingFile);
   app.allow_config_extras(CLI::config_extras_mode::error);
   app.add_flag("--check-config", options.check_config, "validate the configuration, then exit")->configurable(false);
-  app.add_option("--log-level", options.log_level, "error, warn, info or debug")
-      ->transform(CLI::CheckedTransformer(kLevels))
-      ->default_str("info");
-  app.add_option("--log-format", options.log_format, "text or json")
-      ->transform(CLI::CheckedTransformer(kFormats))
-      ->default_str("text");
+  add_choice(app, "--log-level", options.log_level,
+             {{"error", LogLevel::error}, {"warn", LogLevel::warn}, {"info", LogLevel::info}, {"debug", LogLevel::debug}},
+             "what is logged");
+  add_choice(app, "--log-format", options.log_format, {{"text", LogFormat::text}, {"json", LogFormat::json}},
+             "how it is written");
 }
 
 CLI::Option* add_duration(CLI::App& app, const std::string& flag, Duration& value, const std::string& help) {

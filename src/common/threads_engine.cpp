@@ -109,8 +109,9 @@ class ThreadsEngine::Partner final : public BlockingIo {
 
  private:
   void run() {
-    std::array<std::byte, kScratch> buffer;
-    scratch_ = buffer.data();
+    // Not on the stack: -fstack-clash-protection would touch all of its pages, and an idle connection never does.
+    const std::unique_ptr<std::byte[]> buffer(new std::byte[kScratch]);
+    scratch_ = buffer.get();
     while (Spawned* job = next_job()) {
       job->task.start();
       finish(*job);
@@ -129,7 +130,7 @@ class ThreadsEngine::Partner final : public BlockingIo {
     changed_.notify_one();
   }
 
-  std::byte* scratch_ = nullptr;  ///< on the partner's own stack
+  std::byte* scratch_ = nullptr;  ///< run()'s
   Mutex mutex_;
   std::condition_variable changed_;
   Spawned* job_ GUARDED_BY(mutex_) = nullptr;
@@ -187,8 +188,9 @@ class ThreadsEngine::Worker final : public BlockingIo {
 
  private:
   void run() {
-    std::array<std::byte, kScratch> buffer;
-    scratch_ = buffer.data();
+    // Not on the stack: -fstack-clash-protection would touch all of its pages, and an idle connection never does.
+    const std::unique_ptr<std::byte[]> buffer(new std::byte[kScratch]);
+    scratch_ = buffer.get();
     engine_.work(*this);
   }
 

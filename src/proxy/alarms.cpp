@@ -69,14 +69,19 @@ std::optional<Alarms::CheckToStart> Alarms::due_check(Backend& backend, TimePoin
   return CheckToStart{backend.id, backend.key.address};
 }
 
-void Alarms::check_done(std::uint64_t id, bool accepted, TimePoint now) {
+void Alarms::check_done(const TcpChecks::Result& result, TimePoint now) {
   Notices notices;
   {
     const Access rows(table_);
-    Backend* backend = rows.by_id(id);
+    Backend* backend = rows.by_id(result.backend);
     if (backend == nullptr) return;
+    if (result.outcome == TcpChecks::Outcome::not_tried) {
+      backend->check_running = false;
+      backend->next_check = now + timers_.check_timeout;
+      return;
+    }
     const State before = backend->state(now);
-    backend->take_check(accepted, now, timers_);
+    backend->take_check(result.outcome == TcpChecks::Outcome::accepted, now, timers_);
     const State after = backend->state(now);
     if (before != after)
       notices.add(after == State::down ? LogLevel::warn : LogLevel::info, "back-end state changed",

@@ -66,10 +66,8 @@ void add_flags(CLI::App& app, Raw& raw, Config& config) {
   app.add_option("--monitor-listen", raw.monitor_listen, "UDP ADDR:PORT where agents register")->capture_default_str();
   app.add_option("--backend", raw.backends, "static back-end without an agent, ADDR:PORT[,pool=NAME], repeatable")
       ->take_all();
-  const std::map<std::string, EngineKind> engines = {{"threads", EngineKind::threads}, {"events", EngineKind::events}};
-  app.add_option("--engine", config.engine, "who runs the relays: threads (per connection) or events (per core)")
-      ->transform(CLI::CheckedTransformer(engines))
-      ->default_str("threads");
+  add_choice(app, "--engine", config.engine, {{"threads", EngineKind::threads}, {"events", EngineKind::events}},
+             "who runs the relays, a thread per connection or a reactor per core");
   app.add_option("--workers", config.workers, "reactors of the events engine; 0 = one per core")
       ->capture_default_str()
       ->check(CLI::Range(0, 256));
@@ -86,7 +84,9 @@ void add_flags(CLI::App& app, Raw& raw, Config& config) {
   app.add_option("--retries", config.retries, "connection attempts on other back-ends")
       ->capture_default_str()
       ->check(CLI::Range(0, 100));
-  app.add_option("--max-connections", config.max_connections, "clients served at once; 0 = what the limits allow")->capture_default_str();
+  app.add_option("--max-connections", config.max_connections, "clients served at once; 0 = what the limits allow")
+      ->capture_default_str()
+      ->check(CLI::Range(0, 10'000'000));
   app.add_option("--key-file", config.key_file, "keys that agents must sign with");
   app.add_option("--allow", raw.allow, "address range that may register, CIDR, repeatable")->take_all();
   app.add_option("--admin", raw.admin, "admin API on ADDR:PORT, or 'off'")->capture_default_str();

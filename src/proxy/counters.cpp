@@ -6,7 +6,7 @@ namespace farol::proxy {
 namespace {
 
 constexpr std::array<const char*, kRejections> kRejectionNames = {"limit", "no_backend", "connect_failed",
-                                                                 "no_thread"};
+                                                                 "no_thread",     "no_resources"};
 
 }  // namespace
 

@@ -13,16 +13,16 @@ using monitoring::Envelope;
 
 namespace {
 
-/// Probes that are due this close together leave at one awakening: with thousands of agents most of the cost is waking up.
+/// Probes due this close together leave at one awakening: with thousands of agents, waking up is most of the cost.
 constexpr auto kProbeTick = std::chrono::milliseconds(20);
 /// How often the alarms look: a probe time-out is noticed at most this late.
 constexpr auto kAlarmTick = std::chrono::milliseconds(50);
 /// A thread that wakes this much too late was not running: what it missed proves nothing.
 constexpr auto kSlept = std::chrono::milliseconds(400);
 
-/// The next probe comes after the interval ± 10 %, so that agents started together drift apart. Where many may have been
-/// probed at once (in a new life, and after this process slept) it comes earlier, spread over more than half the interval,
-/// yet not so early that an agent takes the usual gap for an outage (it waits three of the gaps it has seen).
+/// The next probe comes after the interval ± 10 %, so that agents started together drift apart. Where many may have
+/// been probed at once (in a new life, and after this process slept) it comes earlier, spread over more than half the
+/// interval, yet not so early that an agent takes the usual gap for an outage (it waits three of the gaps it has seen).
 Duration jittered(Duration interval, bool spread, std::minstd_rand& random) {
   std::uniform_real_distribution<double> share(spread ? 0.4 : 0.9, spread ? 1.0 : 1.1);
   return from_seconds(to_seconds(interval) * share(random));
@@ -110,7 +110,7 @@ void MonitoringService::watch_all() {
 void MonitoringService::run_checks(TimePoint until) {
   for (;;) {
     for (const TcpChecks::Result& result : checks_.collect(Clock::now()))
-      alarms_.check_done(result.backend, result.accepted, Clock::now());
+      alarms_.check_done(result, Clock::now());
     std::vector<pollfd> set = {{stop_.fd(), POLLIN, 0}};
     checks_.add_to(set);
     const TimePoint now = Clock::now();

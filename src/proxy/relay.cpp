@@ -51,10 +51,10 @@ Task<bool> drain(Pipe& pipe, Channel& to, Link& link, std::atomic<std::uint64_t>
   co_return true;
 }
 
-/// Copies until the end, or until a read fills the buffer: then nothing, and it is time to splice.
+/// Copies until the end, or until a read fills the buffer: then nothing, and it is time to splice. `drained`: the source
+/// has nothing now, as far as we know.
 Task<std::optional<RelayEnd>> copy(Io& io, Channel& from, Channel& to, Link& link, std::atomic<std::uint64_t>& bytes,
-                                   bool may_splice) {
-  bool drained = true;
+                                   bool may_splice, bool drained) {
   for (;;) {
     if (drained) {
       const Wait wait = co_await from.more();
@@ -142,10 +142,12 @@ RelayEnd relay_end(Stretch stretch) {
 
 Task<RelayEnd> relay_bytes(Io& io, Channel& from, Channel& to, Link& link, std::atomic<std::uint64_t>& bytes) {
   bool may_splice = true;
+  bool drained = true;
   for (;;) {
-    Task<std::optional<RelayEnd>> copying = copy(io, from, to, link, bytes, may_splice);
+    Task<std::optional<RelayEnd>> copying = copy(io, from, to, link, bytes, may_splice, drained);
     const std::optional<RelayEnd> end = co_await copying;
     if (end) co_return *end;
+    drained = false;
     BorrowedPipe pipe(io.pipes());
     if (!pipe) continue;  // none to have: this buffer's worth was copied, ask again after the next
     Task<Stretch> splicing = splice(from, to, link, bytes, *pipe);

@@ -65,6 +65,7 @@ Task<> Session::run() {
 
 Task<std::optional<Lease>> Session::connect() {
   std::vector<std::uint64_t> tried;
+  bool no_resources = false;
   const bool explain = context_.log.enabled(LogLevel::debug);
   refused_as_ = "SC";
   for (int attempt = 0; attempt <= context_.retries; ++attempt) {
@@ -77,6 +78,7 @@ Task<std::optional<Lease>> Session::connect() {
     int error = 0;
     Fd socket = io_.open_stream(lease->address.family(), deadline, error);
     if (!socket) {
+      no_resources = true;
       refused_as_ = "RC";
       break;
     }
@@ -93,6 +95,7 @@ Task<std::optional<Lease>> Session::connect() {
     link_.close_server();
     if (link_.end() != Link::End::open) break;  // not the back-end's fault
     if (result == ConnectResult::no_resources) {
+      no_resources = true;
       refused_as_ = "RC";  // ours (no port, no memory), not the back-end's
       break;
     }
@@ -106,7 +109,9 @@ Task<std::optional<Lease>> Session::connect() {
   if (link_.end() != Link::End::open)
     refused_as_ = "KC";
   else
-    context_.counters.reject(tried.empty() ? Rejection::no_backend : Rejection::connect_failed);
+    context_.counters.reject(no_resources      ? Rejection::no_resources
+                             : tried.empty() ? Rejection::no_backend
+                                               : Rejection::connect_failed);
   co_return std::nullopt;
 }
 

@@ -10,11 +10,15 @@ namespace farol::proxy {
 
 void TcpChecks::start(std::uint64_t backend, const Address& service, TimePoint deadline) {
   Fd socket(::socket(service.family(), SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-  const ConnectStart started = socket ? start_connect(socket, service) : ConnectStart::failed;
+  if (!socket) {
+    decided_.push_back({backend, Outcome::not_tried});
+    return;
+  }
+  const ConnectStart started = start_connect(socket, service);
   if (started == ConnectStart::pending)
     running_.push_back({backend, std::move(socket), deadline});
   else
-    decided_.push_back({backend, started == ConnectStart::done});
+    decided_.push_back({backend, started == ConnectStart::done ? Outcome::accepted : Outcome::refused});
 }
 
 void TcpChecks::add_to(std::vector<pollfd>& set) const {
@@ -28,7 +32,8 @@ std::vector<TcpChecks::Result> TcpChecks::collect(TimePoint now) {
     pollfd state{check.socket.get(), POLLOUT, 0};
     const bool decided = ::poll(&state, 1, 0) > 0;
     if (!decided && now < check.deadline) return false;
-    results.push_back({check.backend, decided && socket_error(check.socket) == 0});
+    const bool accepted = decided && socket_error(check.socket) == 0;
+    results.push_back({check.backend, accepted ? Outcome::accepted : Outcome::refused});
     return true;
   });
   return results;

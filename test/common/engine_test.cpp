@@ -64,7 +64,8 @@ Task<> echo(Io& io, Accepted client) {
       continue;
     }
     if (got.status != IoResult::Status::ok) co_return;
-    const std::vector<std::byte> copy(io.scratch().begin(), io.scratch().begin() + static_cast<std::ptrdiff_t>(got.bytes));
+    const auto heard = io.scratch().first(got.bytes);
+    const std::vector<std::byte> copy(heard.begin(), heard.end());
     Task<bool> writing = write_all(channel, copy, kNever);
     const bool written = co_await writing;
     if (!written) co_return;
@@ -315,7 +316,7 @@ TEST_CASE("engine: without descriptors it pauses, loses nobody and goes on after
   std::size_t active = 0;
   Duration used{};
   {
-    // Nothing new may be opened below 3, and poll(2) may watch so many. (No checks in here: UBSan opens pipes for them.)
+    // Nothing new may be opened below 3, and poll(2) may watch so many. No checks in here: UBSan opens pipes for them.
     const LoweredLimit none(RLIMIT_NOFILE, 3);
     const SockAddr to = engine.address().raw();
     for (Fd& socket : sockets) {

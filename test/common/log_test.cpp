@@ -44,8 +44,8 @@ struct PipeEnds {
 }  // namespace
 
 TEST_CASE("log: a text line is logfmt", "[log]") {
-  CHECK(text_line("connection", {{"client", "10.4.4.2:40112"}, {"score", 0.6954, 3}, {"retries", 0}, {"cause", "--"}}) ==
-        "level=info msg=\"connection\" client=10.4.4.2:40112 score=0.695 retries=0 cause=--");
+  CHECK(text_line("connection", {{"client", "10.4.4.2:4011"}, {"score", 0.6954, 3}, {"retries", 0}, {"cause", "--"}}) ==
+        "level=info msg=\"connection\" client=10.4.4.2:4011 score=0.695 retries=0 cause=--");
 }
 
 TEST_CASE("log: values are quoted where they would be misread", "[log]") {

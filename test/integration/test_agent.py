@@ -333,7 +333,9 @@ class Figures(AgentTest):
         def agree():
             before = counts()
             answer = proxy.probe()
-            return before == counts() and (before, answer)
+            # /proc/net/tcp, which netstat reads in pieces, may lose a line on a busy machine: another moment, then.
+            steady = before == counts() and (before[1] > 0 or before[0] == before[2])
+            return steady and (before, answer)
         (established, close_wait, netstat), answer = wait_until(agree, 20, "a moment without new connections")
         self.assertEqual(answer.machine, established + close_wait)
         if close_wait == 0:

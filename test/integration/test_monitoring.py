@@ -1,4 +1,4 @@
-"""Agents and the proxy together: who is in the table when one of them starts, stops, dies, sleeps or holds a wrong key."""
+"""Agents and the proxy together: who is in the table when one starts, stops, dies, sleeps or holds a wrong key."""
 
 import pathlib
 import signal
@@ -153,7 +153,8 @@ class StartAndStop(MonitoringTest):
         self.assertEqual(self.answers(proxy, 1), ["strange"])
         stranger.stop()
         proxy.wait_state(service.at, None, seconds=1)
-        self.assertEqual({reason: n for reason, n in proxy.status()["monitoring"]["dropped"].items() if n}, {})
+        for reason in ("size", "mac", "version", "type", "malformed", "direction", "unknown"):
+            self.assertEqual(self.dropped(proxy, reason), 0, reason)
 
 
 class ProxyRestarts(MonitoringTest):

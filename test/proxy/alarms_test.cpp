@@ -59,11 +59,11 @@ TEST_CASE("Alarms: silent, checked, stale or down, and back again", "[alarms]") 
   CHECK(checks[0].service == at("10.0.0.1:80"));
   CHECK(bench.state(kA) == State::stale);
   CHECK(bench.pass(1s).empty());  // one at a time
-  bench.alarms.check_done(checks[0].backend, true, bench.now);
+  bench.alarms.check_done({checks[0].backend, TcpChecks::Outcome::accepted}, bench.now);
   CHECK(bench.state(kA) == State::stale);
   CHECK(bench.pass(4900ms).empty());
   CHECK(bench.pass(200ms).size() == 1);  // again after a probe interval
-  bench.alarms.check_done(checks[0].backend, false, bench.now);
+  bench.alarms.check_done({checks[0].backend, TcpChecks::Outcome::refused}, bench.now);
   CHECK(bench.state(kA) == State::down);
   bench.probe_and_answer(kA);
   CHECK(bench.state(kA) == State::up);
@@ -75,15 +75,15 @@ TEST_CASE("Alarms: a static back-end is checked from the start and always", "[al
   Backend& row = bench.add_static("10.0.0.1:80");
   REQUIRE(bench.pass(50ms).size() == 1);
   CHECK(row.state(bench.now) == State::new_);
-  bench.alarms.check_done(row.id, true, bench.now);
+  bench.alarms.check_done({row.id, TcpChecks::Outcome::accepted}, bench.now);
   CHECK(row.state(bench.now) == State::up);
   REQUIRE(bench.pass(5s).size() == 1);
-  bench.alarms.check_done(row.id, false, bench.now);
+  bench.alarms.check_done({row.id, TcpChecks::Outcome::refused}, bench.now);
   CHECK(row.state(bench.now) == State::down);
   REQUIRE(bench.pass(5s).size() == 1);
-  bench.alarms.check_done(row.id, true, bench.now);
+  bench.alarms.check_done({row.id, TcpChecks::Outcome::accepted}, bench.now);
   CHECK(row.state(bench.now) == State::up);
-  bench.alarms.check_done(4711, true, bench.now);  // of a row that is gone
+  bench.alarms.check_done({4711, TcpChecks::Outcome::accepted}, bench.now);  // of a row that is gone
 }
 
 TEST_CASE("Alarms: one that does not listen is checked at once", "[alarms]") {
@@ -94,7 +94,7 @@ TEST_CASE("Alarms: one that does not listen is checked at once", "[alarms]") {
   bench.probe_and_answer(deaf);
   const auto checks = bench.pass(50ms);
   REQUIRE(checks.size() == 1);
-  bench.alarms.check_done(checks[0].backend, false, bench.now);
+  bench.alarms.check_done({checks[0].backend, TcpChecks::Outcome::refused}, bench.now);
   CHECK(bench.state(kA) == State::down);
   bench.probe_and_answer(kA);
   CHECK(bench.state(kA) == State::up);
@@ -115,7 +115,7 @@ TEST_CASE("Alarms: an ejected one is checked after a second", "[alarms]") {
   CHECK(bench.pass(950ms).empty());
   const auto checks = bench.pass(50ms);
   REQUIRE(checks.size() == 1);
-  bench.alarms.check_done(checks[0].backend, true, bench.now);
+  bench.alarms.check_done({checks[0].backend, TcpChecks::Outcome::accepted}, bench.now);
   CHECK(bench.state(kA) == State::up);
 }
 
@@ -196,11 +196,21 @@ TEST_CASE("Alarms: a silent row is forgotten after 3 x the larger interval, neve
     auto lease = bench.table.acquire(default_pool(), {}, bench.now);
     const auto checks = bench.pass(2min);
     CHECK(bench.rows() == 1);
-    bench.alarms.check_done(checks.at(0).backend, false, bench.now);
+    bench.alarms.check_done({checks.at(0).backend, TcpChecks::Outcome::refused}, bench.now);
     CHECK(bench.state(kA) == State::down);
     lease.reset();
     bench.pass(50ms);
     CHECK(bench.rows() == 0);
-    bench.alarms.check_done(checks[0].backend, true, bench.now);  // its check ends after it
+    bench.alarms.check_done({checks[0].backend, TcpChecks::Outcome::accepted}, bench.now);  // its check ends after it
   }
+}
+
+TEST_CASE("Alarms: a check that we had no socket for says nothing of the service", "[alarms]") {
+  Bench bench;
+  Backend& row = bench.add_static("10.0.0.1:80");
+  REQUIRE(bench.pass(50ms).size() == 1);
+  bench.alarms.check_done({row.id, TcpChecks::Outcome::not_tried}, bench.now);
+  CHECK(row.state(bench.now) == State::new_);
+  CHECK(bench.pass(900ms).empty());
+  CHECK(bench.pass(100ms).size() == 1);  // and is tried again
 }

@@ -100,7 +100,7 @@ TEST_CASE("BackendTable: the choice is explained", "[backend_table]") {
   CHECK(acquire(bench)->candidates.empty());
 }
 
-TEST_CASE("BackendTable: when all look dead they are tried as a last resort, but never against orders", "[backend_table]") {
+TEST_CASE("BackendTable: when all look dead they are tried, but never against orders", "[backend_table]") {
   Bench bench;
   bench.join(kA);
   bench.join(kB);

@@ -70,8 +70,9 @@ TEST_CASE("reverseProxy: with no flag it does what the report's does", "[config]
 }
 
 TEST_CASE("reverseProxy: every flag arrives", "[config]") {
-  const Config config = parsed({"--listen", "127.0.0.1:8080=web", "--listen", ":9090", "--monitor-listen", "127.0.0.1:6666",
-                                "--backend", "10.1.1.1:80", "--backend", "[::1]:81,pool=web", "--engine", "events",
+  const Config config = parsed({"--listen", "127.0.0.1:8080=web", "--listen", ":9090",
+                                "--monitor-listen", "127.0.0.1:6666", "--backend", "10.1.1.1:80",
+                                "--backend", "[::1]:81,pool=web", "--engine", "events",
                                 "--workers", "3", "--policy", "report", "--policy", "web=round-robin",
                                 "--probe-interval", "100ms", "--probe-timeout", "50ms", "--alive-interval", "1",
                                 "--connect-timeout", "2s", "--idle-timeout", "0", "--fin-timeout", "0.5",
@@ -165,7 +166,8 @@ TEST_CASE("reverseProxy: the ranges that need no key are loopback, private and l
       if (range.contains(*Address::parse_ip(ip))) return true;
     return false;
   };
-  for (const char* ip : {"127.0.0.1", "10.9.9.9", "172.20.0.1", "192.168.1.1", "169.254.1.1", "::1", "fd00::1", "fe80::1"})
+  for (const char* ip :
+       {"127.0.0.1", "10.9.9.9", "172.20.0.1", "192.168.1.1", "169.254.1.1", "::1", "fd00::1", "fe80::1"})
     CHECK(allowed(ip));
   for (const char* ip : {"8.8.8.8", "172.32.0.1", "192.169.0.1", "2001:db8::1"}) CHECK_FALSE(allowed(ip));
 }

@@ -15,8 +15,8 @@
 
 namespace farol::test {
 
-/// What the tests of the monitoring rules stand on: a table with its rules, a clock that the test turns, and agents that
-/// say what the test makes them say. No sockets and no threads.
+/// What the tests of the monitoring rules stand on: a table with its rules, a clock that the test turns, and agents
+/// that say what the test makes them say. No sockets and no threads.
 
 using namespace std::chrono_literals;
 using monitoring::DropReason;

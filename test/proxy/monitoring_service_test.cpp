@@ -89,7 +89,7 @@ class ServiceBench {
 
 }  // namespace
 
-TEST_CASE("MonitoringService: an agent registers, is challenged, is in, and is probed in order", "[monitoring_service]") {
+TEST_CASE("MonitoringService: an agent registers, is challenged, is in, is probed in order", "[monitoring_service]") {
   ServiceBench bench;
   ScriptedAgent agent(1);
   bench.join(agent);

@@ -22,7 +22,7 @@
 namespace farol::test {
 
 /// What the tests of relays, sessions and engines stand on: clients and servers whose every wait ends, a proxy between
-/// them on the engine that the test asks for, and its log. A wait that runs out of patience throws, so a test that would
+/// them on the engine that the test asks for, and its log. A wait that runs out of patience throws: a test that would
 /// hang fails instead. All of it is for one thread, except where the test hands a Peer to another.
 
 using namespace std::chrono_literals;

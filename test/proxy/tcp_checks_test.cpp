@@ -18,7 +18,7 @@ std::map<std::uint64_t, bool> all_results(TcpChecks& checks) {
   std::map<std::uint64_t, bool> results;
   while (!checks.empty()) {
     for (const TcpChecks::Result& result : checks.collect(Clock::now()))
-      CHECK(results.emplace(result.backend, result.accepted).second);
+      CHECK(results.emplace(result.backend, result.outcome == TcpChecks::Outcome::accepted).second);
     std::vector<pollfd> set;
     checks.add_to(set);
     ::poll(set.data(), set.size(), 10);
@@ -72,6 +72,6 @@ TEST_CASE("TcpChecks: an address that cannot be reached at all is refused at onc
   checks.start(7, Address::ipv4(0xffffffff, 80), Clock::now() + 10s);
   const auto results = checks.collect(Clock::now());
   REQUIRE(results.size() == 1);
-  CHECK_FALSE(results[0].accepted);
+  CHECK(results[0].outcome == TcpChecks::Outcome::refused);
   CHECK(checks.empty());
 }
