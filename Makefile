@@ -23,9 +23,9 @@ else ifeq ($(VARIANT),agent)
   LINK_HARDENING := -static-pie -Wl,-z,relro,-z,now -Wl,-z,noexecstack -Wl,--no-warnings
   FMT :=
 else ifeq ($(VARIANT),asan)
-  MODE := -O1 -g1 -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer -Wno-maybe-uninitialized
+  MODE := -O0 -g1 -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer -Wno-maybe-uninitialized
 else ifeq ($(VARIANT),tsan)
-  MODE := -O1 -g1 -fsanitize=thread -fno-omit-frame-pointer -Wno-maybe-uninitialized
+  MODE := -O0 -g1 -fsanitize=thread -fno-omit-frame-pointer -Wno-maybe-uninitialized
 endif
 # Tests are compiled for speed of compilation; what they test keeps its own flags.
 TEST_MODE := -O0 -g1 -U_FORTIFY_SOURCE

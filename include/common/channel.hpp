@@ -79,7 +79,7 @@ class Channel {
 
   Io& io_;
   Fd fd_;
-  mutable std::atomic<bool> writing_{false};  ///< a write is under way, or failed
+  mutable std::atomic<bool> writing_{false};  ///< a write is under way, failed or fell short
 };
 
 /// The outcome of an outgoing connection attempt.

@@ -33,7 +33,8 @@ class Link final : public Supervised {
 
   /// A byte moved. Cheap: any thread, many times a second.
   void touch() { last_activity_.store(Clock::now().time_since_epoch().count(), std::memory_order_relaxed); }
-  void half_closed() { half_closed_.store(true, std::memory_order_relaxed); }
+  /// One side has closed its half: from here on the FIN limit counts. True when the other side had already.
+  bool half_close() { return half_closed_.exchange(true, std::memory_order_relaxed); }
   /// Until when the last bytes to a side whose other half is closed may take.
   [[nodiscard]] TimePoint fin_deadline(TimePoint now) const;
 

@@ -55,7 +55,7 @@ IoResult Channel::read(std::span<std::byte> buffer) const {
 IoResult Channel::write(std::span<const std::byte> data) const {
   writing_ = true;
   const IoResult sent = result_of(retry_eintr([&] { return ::send(fd(), data.data(), data.size(), MSG_NOSIGNAL); }));
-  writing_ = sent.status == IoResult::Status::error;
+  writing_ = sent.bytes < data.size();
   return sent;
 }
 
@@ -72,13 +72,13 @@ IoResult Channel::write_from(Pipe& pipe) const {
   const IoResult moved = result_of(retry_eintr([&] {
     return ::splice(pipe.read_end.get(), nullptr, fd(), nullptr, pipe.content, SPLICE_F_MOVE);
   }));
-  writing_ = moved.status == IoResult::Status::error;
+  writing_ = moved.bytes < pipe.content;
   pipe.content -= moved.bytes;
   return moved;
 }
 
 /// A reset is told once. When the other direction's write was told (or is being told now), our read sees an end of file,
-/// but on a connection that is gone.
+/// but on a connection that is gone. A write that fell short may have been told too: splice(2) then reports its bytes.
 IoResult Channel::true_end(IoResult got) const {
   if (got.status == IoResult::Status::eof && writing_ && gone()) return {IoResult::Status::error, 0, ECONNRESET};
   return got;

@@ -16,7 +16,7 @@ void Link::close_server() {
 }
 
 void Link::finish(bool reset_server) {
-  half_closed();
+  half_close();
   MutexLock lock(mutex_);
   client_.shut_down();
   if (!server_) return;

@@ -134,41 +134,42 @@ class BorrowedPipe {
   std::optional<Pipe> pipe_;
 };
 
-RelayEnd relay_end(Stretch stretch) {
-  return stretch == Stretch::eof           ? RelayEnd::eof
-         : stretch == Stretch::sink_failed ? RelayEnd::sink_failed
-                                           : RelayEnd::source_failed;
+/// Empty: the stream went quiet, go on copying.
+std::optional<RelayEnd> relay_end(Stretch stretch) {
+  switch (stretch) {
+    case Stretch::quiet:
+    case Stretch::unsupported: return std::nullopt;
+    case Stretch::eof: return RelayEnd::eof;
+    case Stretch::source_failed: return RelayEnd::source_failed;
+    case Stretch::sink_failed: return RelayEnd::sink_failed;
+  }
+  return std::nullopt;
 }
 
-Task<RelayEnd> relay_bytes(Io& io, Channel& from, Channel& to, Link& link, std::atomic<std::uint64_t>& bytes) {
-  bool may_splice = true;
-  bool drained = true;
-  for (;;) {
-    Task<std::optional<RelayEnd>> copying = copy(io, from, to, link, bytes, may_splice, drained);
-    const std::optional<RelayEnd> end = co_await copying;
-    if (end) co_return *end;
-    drained = false;
-    BorrowedPipe pipe(io.pipes());
-    if (!pipe) continue;  // none to have: this buffer's worth was copied, ask again after the next
-    Task<Stretch> splicing = splice(from, to, link, bytes, *pipe);
-    const Stretch stretch = co_await splicing;
-    if (stretch == Stretch::unsupported)
-      may_splice = false;
-    else if (stretch != Stretch::quiet)
-      co_return relay_end(stretch);
-  }
+/// Passes the end of one half on. The half that ends second needs no FIN of its own: the session closes right behind it.
+RelayEnd pass_on(RelayEnd end, const Channel& to, Link& link) {
+  if (end == RelayEnd::eof && !link.half_close()) to.shutdown_write();
+  return end;
 }
 
 }  // namespace
 
 Task<RelayEnd> relay(Io& io, Channel& from, Channel& to, Link& link, std::atomic<std::uint64_t>& bytes) {
-  Task<RelayEnd> relaying = relay_bytes(io, from, to, link, bytes);
-  const RelayEnd end = co_await relaying;
-  if (end == RelayEnd::eof) {
-    to.shutdown_write();
-    link.half_closed();
+  bool may_splice = true;
+  bool drained = true;
+  for (;;) {
+    Task<std::optional<RelayEnd>> copying = copy(io, from, to, link, bytes, may_splice, drained);
+    std::optional<RelayEnd> end = co_await copying;
+    if (end) co_return pass_on(*end, to, link);
+    drained = false;
+    BorrowedPipe pipe(io.pipes());
+    if (!pipe) continue;  // none to have: this buffer's worth was copied, ask again after the next
+    Task<Stretch> splicing = splice(from, to, link, bytes, *pipe);
+    const Stretch stretch = co_await splicing;
+    may_splice = stretch != Stretch::unsupported;
+    end = relay_end(stretch);
+    if (end) co_return pass_on(*end, to, link);
   }
-  co_return end;
 }
 
 }  // namespace farol::proxy

@@ -67,7 +67,7 @@ TEST_CASE("link: the fin limit holds once a side is closed, the idle limit if th
       {{10s, 1s, 1s}, {1s, 10s, 1s}, {0s, 3s, 3s}, {3s, 0s, 3s}, {0s, 0s, 0s}}));
   LinkUnderTest t({idle, fin});
   t.link.start();
-  t.link.half_closed();
+  t.link.half_close();
   const TimePoint now = Clock::now();
   if (expected > 0s) {
     CHECK_FALSE(t.link.expired(now + expected - 500ms));
