@@ -36,6 +36,7 @@ area = $(patsubst src/%.cpp,$(OBJ)/%.o,$(filter-out %/main.cpp,$(wildcard src/$(
 main = $(OBJ)/$(1)/main.o
 
 COMMON     := $(call area,common)
+LIBCOMMON  := $(OUT)/obj/common.a
 MONITORING := $(call area,monitoring)
 HTTP       := $(call area,http)
 PROXY      := $(call area,proxy)
@@ -52,14 +53,18 @@ all: programs
 programs: $(PROGRAMS)
 unit: $(OUT)/unit_tests
 
-$(OUT)/reverseProxy: $(COMMON) $(MONITORING) $(HTTP) $(PROXY) $(call main,proxy)
+$(OUT)/reverseProxy: $(MONITORING) $(HTTP) $(PROXY) $(call main,proxy) $(LIBCOMMON)
+	$(CXX) $(LDFLAGS) $^ $(FMT) -lcrypto -luring -o $@
+$(OUT)/monitorUDP: $(MONITORING) $(MONITOR) $(call main,monitor) $(LIBCOMMON)
 	$(CXX) $(LDFLAGS) $^ $(FMT) -lcrypto -o $@
-$(OUT)/monitorUDP: $(COMMON) $(MONITORING) $(MONITOR) $(call main,monitor)
-	$(CXX) $(LDFLAGS) $^ $(FMT) -lcrypto -o $@
-$(OUT)/proxyctl: $(COMMON) $(MONITORING) $(PROXYCTL) $(call main,proxyctl)
+$(OUT)/proxyctl: $(MONITORING) $(PROXYCTL) $(call main,proxyctl) $(LIBCOMMON)
 	$(CXX) $(LDFLAGS) $^ $(FMT) -lcrypto -lcurl -o $@
-$(OUT)/unit_tests: $(COMMON) $(MONITORING) $(HTTP) $(PROXY) $(MONITOR) $(PROXYCTL) $(TEST_OBJ)
-	$(CXX) $(LDFLAGS) $^ $(FMT) -lcrypto -lcurl -o $@
+$(OUT)/unit_tests: $(MONITORING) $(HTTP) $(PROXY) $(MONITOR) $(PROXYCTL) $(TEST_OBJ) $(LIBCOMMON)
+	$(CXX) $(LDFLAGS) $^ $(FMT) -lcrypto -lcurl -luring -o $@
+
+# An archive, so that each program takes only what it uses.
+$(LIBCOMMON): $(COMMON)
+	rm -f $@ && ar rcs $@ $^
 
 # One static agent to copy to any Linux machine of this architecture: build/agent/monitorUDP.
 agent:

@@ -20,19 +20,13 @@ struct Readiness {
   bool readable = false;    ///< an edge came while nobody waited
   bool writable = false;
   bool ending = false;      ///< FIN, error or hang-up was announced: read to the end
+  bool drained = false;     ///< the last receive took all there was
   WaitFor* reader = nullptr;
   WaitFor* writer = nullptr;
 };
 
-/// What a read or write did. `again`: the kernel says "not now", so await readable() or writable().
-struct IoResult {
-  enum class Status { ok, again, eof, error };
-  Status status = Status::ok;
-  std::size_t bytes = 0;
-  int error = 0;  ///< errno, for Status::error
-  /// The operation itself is refused (splice on such a socket, no memory for it), not the connection broken.
-  [[nodiscard]] bool unsupported() const;
-};
+/// What a receive brings at most; who fills it has more to say, perhaps a stream.
+inline constexpr std::size_t kReceiveBuffer = 16 * 1024;
 
 /// A connected (or connecting) TCP socket that an engine serves. Owns the descriptor, the only place that closes it.
 /// Thread safety: two coroutines may use it at once, one reading and one writing; shut_down() is for any thread as
@@ -51,6 +45,12 @@ class Channel {
   /// Moves bytes from the socket into an empty pipe, or out of a pipe into the socket, without copying them (splice(2)).
   IoResult read_into(Pipe& pipe) const;
   IoResult write_from(Pipe& pipe) const;
+
+  /// Awaits the next bytes, at least one and at most kReceiveBuffer, or the end. Never `again`.
+  Transfer receive(Received& bytes) { return {io_, this, Want::receive, kNever, &bytes}; }
+  /// Awaits the sending of some of the bytes, at least one, and drops them from `bytes`. Never `again`.
+  Transfer send(Received& bytes) { return {io_, this, Want::send, kNever, &bytes}; }
+
   WaitFor readable(TimePoint deadline = kNever) { return {io_, this, Want::read, deadline}; }
   /// After a read that took all there was: waits for more, unless the next read is the better way to find out (it
   /// blocks, or nothing is known of the socket yet). With a deadline it waits for input in any case, at most so long,
@@ -71,7 +71,15 @@ class Channel {
   /// The pending socket error, cleared by the call: the outcome of a connect.
   [[nodiscard]] int take_error() const;
 
-  Readiness readiness;  ///< the engine's
+  // For engines.
+  Readiness readiness;
+  /// receive() and send() by one system call, which blocks if the socket does.
+  IoResult receive_now(Received& bytes, std::span<std::byte> buffer) const;
+  IoResult send_now(Received& bytes) const;
+  /// The same done by someone else: what the kernel answered (a count, or -errno). REQUIRES: start_send() before a send.
+  IoResult received(int answer) const;
+  void start_send() const { writing_ = true; }
+  IoResult sent(int answer, Received& bytes) const;
 
  private:
   [[nodiscard]] bool gone() const;

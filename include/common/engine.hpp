@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "common/io.hpp"
@@ -23,6 +24,27 @@ struct EngineOptions {
 /// than that are copied.
 inline constexpr std::size_t kMaxPipes = 256;
 
+/// Who is inside: how many connections an engine serves, and how many it turned away. Any thread.
+class Admission {
+ public:
+  explicit Admission(std::size_t most) : most_(most) {}
+  /// Counts a client in, or refuses it.
+  bool enter() {
+    if (active_.fetch_add(1, std::memory_order_relaxed) < most_) return true;
+    active_.fetch_sub(1, std::memory_order_relaxed);
+    refused_.fetch_add(1, std::memory_order_relaxed);
+    return false;
+  }
+  void leave() { active_.fetch_sub(1, std::memory_order_relaxed); }
+  [[nodiscard]] std::size_t active() const { return active_.load(std::memory_order_relaxed); }
+  [[nodiscard]] std::uint64_t refused() const { return refused_.load(std::memory_order_relaxed); }
+
+ private:
+  const std::size_t most_;
+  std::atomic<std::size_t> active_{0};
+  std::atomic<std::uint64_t> refused_{0};
+};
+
 /// Accepts connections on its listeners and runs a Handler for each. Owned by main; borrows listeners and logger, which
 /// must outlive it. Any thread may call. The destructor stops, cuts and joins every thread.
 class Engine {
@@ -34,26 +56,18 @@ class Engine {
   virtual void cut() = 0;
 
   /// Connections being served.
-  [[nodiscard]] std::size_t active() const { return active_.load(std::memory_order_relaxed); }
+  [[nodiscard]] std::size_t active() const { return admission_.active(); }
   /// Clients closed at once because there were max_connections.
-  [[nodiscard]] std::uint64_t refused() const { return refused_.load(std::memory_order_relaxed); }
+  [[nodiscard]] std::uint64_t refused() const { return admission_.refused(); }
 
  protected:
-  /// Counts a client in, or refuses it.
-  bool admit(std::size_t most) {
-    if (active_.fetch_add(1, std::memory_order_relaxed) < most) return true;
-    active_.fetch_sub(1, std::memory_order_relaxed);
-    refused_.fetch_add(1, std::memory_order_relaxed);
-    return false;
-  }
-  void leave() { active_.fetch_sub(1, std::memory_order_relaxed); }
-
- private:
-  std::atomic<std::size_t> active_{0};
-  std::atomic<std::uint64_t> refused_{0};
+  explicit Engine(std::size_t max_connections) : admission_(max_connections) {}
+  Admission admission_;
 };
 
-enum class EngineKind { threads, events };
+/// `events` runs on io_uring where the kernel permits it, else on epoll; `epoll` is for those who do not want io_uring.
+enum class EngineKind { threads, events, epoll };
+std::string_view to_string(EngineKind kind);
 
 /// Starts an engine. Throws StartError or std::system_error when there are no threads to start it with.
 std::unique_ptr<Engine> start_engine(EngineKind kind, std::vector<const Listener*> listeners, Handler handler,

@@ -5,19 +5,21 @@
 #include <vector>
 
 #include "common/engine.hpp"
+#include "common/reactor.hpp"
 #include "common/stop_event.hpp"
 #include "common/thread.hpp"
 
 namespace farol {
 
 /// A reactor per core: each accepts on listeners of its own (SO_REUSEPORT: the kernel spreads clients over them) and
-/// runs its connections' coroutines on one thread with epoll, edge-triggered. A coroutine is suspended only when the
-/// kernel had nothing for it; a socket is made known to epoll only then.
+/// runs its connections' coroutines on one thread. A coroutine is suspended only when the kernel has nothing for it.
 class EventsEngine final : public Engine {
  public:
   using Options = EngineOptions;
 
-  EventsEngine(std::vector<const Listener*> listeners, Handler handler, Options options, const Logger& log);
+  /// `may_use_uring`: io_uring where the kernel permits it, else epoll.
+  EventsEngine(std::vector<const Listener*> listeners, Handler handler, Options options, bool may_use_uring,
+               const Logger& log);
   ~EventsEngine() override;
   EventsEngine(const EventsEngine&) = delete;
   EventsEngine& operator=(const EventsEngine&) = delete;
@@ -26,12 +28,8 @@ class EventsEngine final : public Engine {
   void cut() override;
 
  private:
-  class Reactor;
-
   const std::vector<const Listener*> listeners_;
   const Handler handler_;
-  const Options options_;
-  const Logger& log_;
   StopEvent stop_;
   StopEvent cut_;
   PipePool pipes_{kMaxPipes};

@@ -26,6 +26,8 @@ class Listener {
 
   enum class Outcome { accepted, again, out_of_resources, closed };
   enum class Mode { blocking, non_blocking };
+  /// What an error of accept(2) means; 0 is none.
+  static Outcome outcome_of(int error);
   /// The next client, its socket in the given mode. Blocks unless set_non_blocking(). `again`: nobody there, or gone
   /// already; `out_of_resources`: pause, then retry.
   Outcome accept(Fd& socket, Address& peer, Mode mode = Mode::blocking) const;

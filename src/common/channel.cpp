@@ -25,6 +25,11 @@ IoResult result_of(ssize_t n) {
   return {Status::error, 0, errno};
 }
 
+IoResult result_of_answer(int answer) {
+  if (answer < 0) errno = -answer;
+  return result_of(answer < 0 ? -1 : answer);
+}
+
 ConnectResult connect_error(int error) {
   switch (error) {
     case 0: return ConnectResult::connected;
@@ -57,6 +62,27 @@ IoResult Channel::write(std::span<const std::byte> data) const {
   const IoResult sent = result_of(retry_eintr([&] { return ::send(fd(), data.data(), data.size(), MSG_NOSIGNAL); }));
   writing_ = sent.bytes < data.size();
   return sent;
+}
+
+IoResult Channel::receive_now(Received& bytes, std::span<std::byte> buffer) const {
+  const IoResult got = read(buffer);
+  bytes.refer_to(buffer.first(got.bytes));
+  return got;
+}
+
+IoResult Channel::send_now(Received& bytes) const {
+  const IoResult done = write(bytes.data());
+  if (done.bytes > 0) bytes.drop(done.bytes);
+  return done;
+}
+
+IoResult Channel::received(int answer) const { return true_end(result_of_answer(answer)); }
+
+IoResult Channel::sent(int answer, Received& bytes) const {
+  const IoResult done = result_of_answer(answer);
+  writing_ = done.bytes < bytes.data().size();
+  if (done.bytes > 0) bytes.drop(done.bytes);
+  return done;
 }
 
 IoResult Channel::read_into(Pipe& pipe) const {

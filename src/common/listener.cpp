@@ -75,11 +75,14 @@ Listener::Outcome Listener::accept(Fd& socket, Address& peer, Mode mode) const {
   SockAddr raw;
   socket = Fd(::accept4(fd_.get(), raw.get(), &raw.size,
                         SOCK_CLOEXEC | (mode == Mode::non_blocking ? SOCK_NONBLOCK : 0)));
-  if (socket) {
-    peer = Address::from(raw);
-    return Outcome::accepted;
-  }
-  switch (errno) {
+  if (!socket) return outcome_of(errno);
+  peer = Address::from(raw);
+  return Outcome::accepted;
+}
+
+Listener::Outcome Listener::outcome_of(int error) {
+  switch (error) {
+    case 0: return Outcome::accepted;
     case EMFILE:
     case ENFILE:
     case ENOBUFS:

@@ -1,5 +1,7 @@
 #include "common/thread.hpp"
 
+#include <sched.h>
+
 #include <algorithm>
 #include <climits>
 #include <system_error>
@@ -61,6 +63,11 @@ std::optional<Thread> Thread::try_start(std::string name, std::function<void()> 
 Thread& Thread::operator=(Thread&& other) noexcept {
   running_ = std::move(other.running_);
   return *this;
+}
+
+void prefer_throughput() noexcept {
+  const sched_param none{};
+  ::sched_setscheduler(0, SCHED_BATCH, &none);
 }
 
 void Thread::join() noexcept { running_.reset(); }

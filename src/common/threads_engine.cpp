@@ -15,7 +15,6 @@ namespace farol {
 namespace {
 
 constexpr std::size_t kStack = 64 * 1024;
-constexpr std::size_t kScratch = 16 * 1024;
 constexpr auto kSupervisorTick = std::chrono::milliseconds(100);
 constexpr auto kAcceptPause = std::chrono::milliseconds(100);
 
@@ -41,20 +40,14 @@ class BlockingIo : public Io {
   }
 
   bool wait_now(WaitFor& wait) override {
+    if (wait.want() == Want::receive || wait.want() == Want::send) return transfer(wait);
     if (wait.want() == Want::more && wait.deadline() == kNever) return true;  // the next read blocks by itself
     if (wait.want() == Want::time) {
       wait.result = cut_.wait_until(wait.deadline()) ? Wait::cut : Wait::timeout;
       return true;
     }
-    const short events = wait.want() == Want::write ? POLLOUT : POLLIN;
-    pollfd fd{wait.channel()->fd(), events, 0};
-    for (;;) {
-      if (::poll(&fd, 1, poll_timeout(wait.deadline(), Clock::now())) > 0) break;
-      if (Clock::now() < wait.deadline()) continue;
-      wait.result = Wait::timeout;
-      return true;
-    }
-    wait.result = cut_.fired() ? Wait::cut : Wait::ready;
+    wait.result = poll(*wait.channel(), wait.want() == Want::write ? POLLOUT : POLLIN, wait.deadline());
+    if (wait.result == Wait::ready && cut_.fired()) wait.result = Wait::cut;
     return true;
   }
 
@@ -62,6 +55,23 @@ class BlockingIo : public Io {
   PipePool& pipes() override { return pipes_; }
 
  private:
+  static Wait poll(const Channel& channel, short events, TimePoint deadline) {
+    pollfd fd{channel.fd(), events, 0};
+    for (;;) {
+      if (::poll(&fd, 1, poll_timeout(deadline, Clock::now())) > 0) return Wait::ready;
+      if (Clock::now() >= deadline) return Wait::timeout;
+    }
+  }
+  bool transfer(WaitFor& wait) {
+    const Channel& channel = *wait.channel();
+    const bool receives = wait.want() == Want::receive;
+    for (;;) {
+      wait.outcome = receives ? channel.receive_now(wait.bytes(), scratch()) : channel.send_now(wait.bytes());
+      if (wait.outcome.status != IoResult::Status::again) return true;
+      poll(channel, receives ? POLLIN : POLLOUT, kNever);  // the connect's time-out, or a socket that does not block
+    }
+  }
+
   const StopEvent& cut_;
   PipePool& pipes_;
 };
@@ -103,14 +113,15 @@ class ThreadsEngine::Partner final : public BlockingIo {
 
   bool spawn(Spawned&, const std::function<Task<>(Io&)>&) override { return false; }
   bool join_now(Spawned&) override { return true; }
-  std::span<std::byte> scratch() override { return {scratch_, kScratch}; }
+  std::span<std::byte> scratch() override { return {scratch_, kReceiveBuffer}; }
   void supervise(Supervised&) override {}
   void release(Supervised&) override {}
 
  private:
   void run() {
+    prefer_throughput();
     // Not on the stack: -fstack-clash-protection would touch all of its pages, and an idle connection never does.
-    const std::unique_ptr<std::byte[]> buffer(new std::byte[kScratch]);
+    const std::unique_ptr<std::byte[]> buffer(new std::byte[kReceiveBuffer]);
     scratch_ = buffer.get();
     while (Spawned* job = next_job()) {
       job->task.start();
@@ -166,7 +177,7 @@ class ThreadsEngine::Worker final : public BlockingIo {
     partner_->wait_for(slot);
     return true;
   }
-  std::span<std::byte> scratch() override { return {scratch_, kScratch}; }
+  std::span<std::byte> scratch() override { return {scratch_, kReceiveBuffer}; }
 
   void supervise(Supervised& session) override {
     MutexLock lock(mutex_);
@@ -188,8 +199,9 @@ class ThreadsEngine::Worker final : public BlockingIo {
 
  private:
   void run() {
+    prefer_throughput();
     // Not on the stack: -fstack-clash-protection would touch all of its pages, and an idle connection never does.
-    const std::unique_ptr<std::byte[]> buffer(new std::byte[kScratch]);
+    const std::unique_ptr<std::byte[]> buffer(new std::byte[kReceiveBuffer]);
     scratch_ = buffer.get();
     engine_.work(*this);
   }
@@ -205,7 +217,11 @@ class ThreadsEngine::Worker final : public BlockingIo {
 
 ThreadsEngine::ThreadsEngine(std::vector<const Listener*> listeners, Handler handler, Options options,
                              const Logger& log)
-    : listeners_(std::move(listeners)), handler_(std::move(handler)), options_(std::move(options)), log_(log) {
+    : Engine(options.max_connections),
+      listeners_(std::move(listeners)),
+      handler_(std::move(handler)),
+      options_(std::move(options)),
+      log_(log) {
   for (std::size_t i = 0; i < listeners_.size(); ++i) waiting_.push_back(std::make_unique<std::atomic<int>>(0));
   supervisor_ = Thread(options_.name + "-watch", [this] { supervise_all(); });
   for (std::size_t i = 0; i < listeners_.size(); ++i)
@@ -278,7 +294,7 @@ bool ThreadsEngine::next_client(Worker& self, Accepted& client) {
         continue;
       case Listener::Outcome::closed: return false;
     }
-    if (admit(options_.max_connections)) return true;
+    if (admission_.enter()) return true;
     client.socket.reset();
   }
 }
@@ -290,7 +306,7 @@ void ThreadsEngine::serve(Worker& self, Accepted client) {
   } catch (const std::exception& error) {
     log_.error("connection failed", {{"reason", error.what()}});
   }
-  leave();
+  admission_.leave();
 }
 
 void ThreadsEngine::retire(Worker& self) {

@@ -66,7 +66,7 @@ void add_flags(CLI::App& app, Raw& raw, Config& config) {
   app.add_option("--monitor-listen", raw.monitor_listen, "UDP ADDR:PORT where agents register")->capture_default_str();
   app.add_option("--backend", raw.backends, "static back-end without an agent, ADDR:PORT[,pool=NAME], repeatable")
       ->take_all();
-  add_choice(app, "--engine", config.engine, {{"threads", EngineKind::threads}, {"events", EngineKind::events}},
+  add_choice(app, "--engine", config.engine, {{"threads", EngineKind::threads}, {"events", EngineKind::events}, {"epoll", EngineKind::epoll}},
              "who runs the relays, a thread per connection or a reactor per core");
   app.add_option("--workers", config.workers, "reactors of the events engine; 0 = one per core")
       ->capture_default_str()

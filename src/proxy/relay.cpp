@@ -2,7 +2,6 @@
 
 #include <optional>
 #include <utility>
-#include <vector>
 
 namespace farol::proxy {
 namespace {
@@ -15,25 +14,6 @@ constexpr std::size_t kSmall = 16 * 1024;
 /// Without a byte for this long, or after so many small turns, a stream is no stream any more and gives its pipe back.
 constexpr auto kQuiet = std::chrono::milliseconds(100);
 constexpr int kSmallTurns = 8;
-
-/// The part of a read that the sink would not take at once: kept aside, for the thread's buffer is not ours across a
-/// wait.
-Task<bool> write_rest(Channel& to, std::vector<std::byte> rest, Link& link, std::atomic<std::uint64_t>& bytes) {
-  std::span<const std::byte> left(rest);
-  while (!left.empty()) {
-    const IoResult sent = to.write(left);
-    if (sent.status == Status::ok) {
-      left = left.subspan(sent.bytes);
-      bytes.fetch_add(sent.bytes, std::memory_order_relaxed);
-      link.touch();
-      continue;
-    }
-    if (sent.status != Status::again) co_return false;
-    const Wait wait = co_await to.writable();
-    if (wait == Wait::cut) co_return false;
-  }
-  co_return true;
-}
 
 /// Empties the pipe into the sink. False when the sink takes no more.
 Task<bool> drain(Pipe& pipe, Channel& to, Link& link, std::atomic<std::uint64_t>& bytes) {
@@ -49,43 +29,6 @@ Task<bool> drain(Pipe& pipe, Channel& to, Link& link, std::atomic<std::uint64_t>
     if (wait == Wait::cut) co_return false;
   }
   co_return true;
-}
-
-/// Copies until the end, or until a read fills the buffer: then nothing, and it is time to splice. `drained`: the source
-/// has nothing now, as far as we know.
-Task<std::optional<RelayEnd>> copy(Io& io, Channel& from, Channel& to, Link& link, std::atomic<std::uint64_t>& bytes,
-                                   bool may_splice, bool drained) {
-  for (;;) {
-    if (drained) {
-      const Wait wait = co_await from.more();
-      if (wait == Wait::cut) co_return RelayEnd::source_failed;
-    }
-    const std::span<std::byte> buffer = io.scratch();
-    const IoResult got = from.read(buffer);
-    if (got.status == Status::again) {
-      const Wait wait = co_await from.readable();
-      if (wait == Wait::cut) co_return RelayEnd::source_failed;
-      drained = false;
-      continue;
-    }
-    if (got.status == Status::eof) co_return RelayEnd::eof;
-    if (got.status == Status::error) co_return RelayEnd::source_failed;
-    link.touch();
-    drained = got.bytes < buffer.size();
-
-    const std::span<const std::byte> data = buffer.first(got.bytes);
-    const IoResult sent = to.write(data);
-    if (sent.status == Status::error) co_return RelayEnd::sink_failed;
-    bytes.fetch_add(sent.bytes, std::memory_order_relaxed);
-    link.touch();  // again: the write may have blocked for long
-    if (sent.bytes < data.size()) {
-      std::vector<std::byte> rest(data.begin() + static_cast<std::ptrdiff_t>(sent.bytes), data.end());
-      Task<bool> writing = write_rest(to, std::move(rest), link, bytes);
-      const bool written = co_await writing;
-      if (!written) co_return RelayEnd::sink_failed;
-    }
-    if (!drained && may_splice) co_return std::nullopt;
-  }
 }
 
 /// How a stretch of splicing ended.
@@ -156,19 +99,26 @@ RelayEnd pass_on(RelayEnd end, const Channel& to, Link& link) {
 
 Task<RelayEnd> relay(Io& io, Channel& from, Channel& to, Link& link, std::atomic<std::uint64_t>& bytes) {
   bool may_splice = true;
-  bool drained = true;
   for (;;) {
-    Task<std::optional<RelayEnd>> copying = copy(io, from, to, link, bytes, may_splice, drained);
-    std::optional<RelayEnd> end = co_await copying;
-    if (end) co_return pass_on(*end, to, link);
-    drained = false;
+    Received data;
+    const IoResult got = co_await from.receive(data);
+    if (got.status == Status::eof) co_return pass_on(RelayEnd::eof, to, link);
+    if (got.status == Status::error) co_return RelayEnd::source_failed;
+    link.touch();
+    while (!data.empty()) {
+      const IoResult sent = co_await to.send(data);
+      if (sent.status == Status::error) co_return RelayEnd::sink_failed;
+      bytes.fetch_add(sent.bytes, std::memory_order_relaxed);
+      link.touch();  // again: it may have taken long
+    }
+    if (got.bytes < kReceiveBuffer || !may_splice) continue;
+
     BorrowedPipe pipe(io.pipes());
     if (!pipe) continue;  // none to have: this buffer's worth was copied, ask again after the next
     Task<Stretch> splicing = splice(from, to, link, bytes, *pipe);
     const Stretch stretch = co_await splicing;
     may_splice = stretch != Stretch::unsupported;
-    end = relay_end(stretch);
-    if (end) co_return pass_on(*end, to, link);
+    if (const auto end = relay_end(stretch)) co_return pass_on(*end, to, link);
   }
 }
 

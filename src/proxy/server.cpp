@@ -127,7 +127,7 @@ ProxyStatus Server::status() const {
   ProxyStatus status;
   const TimePoint now = Clock::now();
   status.uptime = now - started_;
-  status.engine = config_.engine == EngineKind::events ? "events" : "threads";
+  status.engine = to_string(config_.engine);
   status.policy = to_string(config_.policy);
   status.connections_active = relays_->active();
   counters_.fill(status, relays_->refused());

@@ -39,7 +39,7 @@ inline constexpr auto kPatience = 20s;
 inline constexpr std::size_t kKiB = 1024, kMiB = 1024 * 1024;
 
 /// The engines that every relay, session and engine test runs on: `const auto engine = GENERATE(every_engine())`.
-inline auto every_engine() { return Catch::Generators::values({EngineKind::threads, EngineKind::events}); }
+inline auto every_engine() { return Catch::Generators::values({EngineKind::threads, EngineKind::events, EngineKind::epoll}); }
 
 /// Sizes of a socket's buffers, in bytes; 0 leaves the kernel's.
 struct Buffers {

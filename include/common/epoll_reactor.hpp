@@ -1,0 +1,41 @@
+#pragma once
+
+#include <unordered_map>
+
+#include "common/reactor.hpp"
+
+namespace farol {
+
+/// A reactor on epoll(7), edge-triggered. The operation itself is tried first; a socket is made known to epoll, once and
+/// for both directions, only when the kernel had nothing for it. An event carries a token, not a pointer, for a channel
+/// may be gone by the time its event is looked at.
+class EpollReactor final : public Reactor {
+ public:
+  EpollReactor(const ReactorContext& context, std::vector<const Listener*> listeners);
+  ~EpollReactor() override { join(); }
+
+  bool wait_now(WaitFor& wait) override;
+  void forget(Channel& channel) override { channels_.erase(channel.readiness.token); }
+
+ protected:
+  void poll(int timeout_ms) override;
+  void listen() override;
+  void stop_listening() override;
+  void arm(WaitFor& wait) override;
+  void disarm(WaitFor& wait) override;
+
+ private:
+  void watch(int fd, std::uint32_t events, std::uint64_t token) const;
+  bool know(Channel& channel);
+  bool transfer(WaitFor& wait);
+  void accept_client(std::size_t index);
+  void dispatch(std::uint64_t token, std::uint32_t events);
+  void wake(std::uint64_t token, std::uint32_t events);
+  void advance(WaitFor& wait);
+
+  const Fd epoll_;
+  std::unordered_map<std::uint64_t, Channel*> channels_;
+  std::uint64_t next_token_;
+};
+
+}  // namespace farol

@@ -1,0 +1,175 @@
+#include "common/reactor.hpp"
+
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <cerrno>
+
+namespace farol {
+namespace {
+
+constexpr std::size_t kStack = 256 * 1024;
+constexpr auto kTick = std::chrono::milliseconds(100);
+constexpr auto kAcceptPause = std::chrono::milliseconds(100);
+
+}  // namespace
+
+void Reactor::start(const std::string& name) {
+  thread_ = Thread(name, [this] { run(); }, kStack);
+}
+
+Fd Reactor::open_stream(int family, TimePoint, int& error) {
+  Fd fd(::socket(family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  error = fd ? 0 : errno;
+  const int on = 1;
+  if (fd) ::setsockopt(fd.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+  return fd;
+}
+
+bool Reactor::spawn(Spawned& slot, const std::function<Task<>(Io&)>& body) {
+  slot.task = run_beside(slot, body(*this));
+  slot.task.start();
+  return true;
+}
+
+void Reactor::supervise(Supervised& session) {
+  session.supervised_at = sessions_.size();
+  sessions_.push_back(&session);
+  if (cutting_) session.cut(false);
+}
+
+void Reactor::release(Supervised& session) {
+  sessions_.back()->supervised_at = session.supervised_at;
+  sessions_[session.supervised_at] = sessions_.back();
+  sessions_.pop_back();
+}
+
+void Reactor::suspend(WaitFor& wait, std::coroutine_handle<> waiting) {
+  wait.suspended = waiting;
+  if (wait.want() != Want::time) arm(wait);
+  if (wait.deadline() != kNever) timers_.emplace(wait.deadline(), &wait);
+}
+
+void Reactor::resume(WaitFor& wait, Wait result) {
+  wait.result = result;
+  if (wait.deadline() != kNever) {
+    auto [timer, end] = timers_.equal_range(wait.deadline());
+    while (timer != end && timer->second != &wait) ++timer;
+    if (timer != end) timers_.erase(timer);
+  }
+  wait.suspended.resume();
+}
+
+void Reactor::run() {
+  prefer_throughput();
+  begin();
+  set_accepting(true);
+  while (!cutting_ || !roots_.empty()) {
+    poll(timeout(Clock::now()));
+    const TimePoint now = Clock::now();
+    fire_timers(now);
+    run_ready();
+    check_sessions(now);
+    for (const Roots::iterator root : ended_) roots_.erase(root);
+    ended_.clear();
+    if (now >= listen_again_ && !stopping_) set_accepting(true);
+  }
+}
+
+int Reactor::timeout(TimePoint now) const {
+  if (!ready_.empty() || !ended_.empty()) return 0;
+  TimePoint next = listen_again_;
+  if (!timers_.empty()) next = std::min(next, timers_.begin()->first);
+  if (!sessions_.empty()) next = std::min(next, next_tick_);
+  return poll_timeout(next, now);
+}
+
+void Reactor::set_accepting(bool on) {
+  listen_again_ = kNever;
+  if (on == accepting_) return;
+  accepting_ = on;
+  on ? listen() : stop_listening();
+}
+
+void Reactor::pause_accepting() {
+  set_accepting(false);
+  listen_again_ = Clock::now() + kAcceptPause;
+}
+
+void Reactor::stopped() {
+  stopping_ = true;
+  set_accepting(false);
+}
+
+void Reactor::cut() {
+  stopped();
+  cutting_ = true;
+  for (Supervised* session : sessions_) session->cut(false);
+  std::vector<WaitFor*> sleepers;
+  for (const auto& [when, wait] : timers_)
+    if (wait->want() == Want::time) sleepers.push_back(wait);
+  for (WaitFor* sleeper : sleepers) resume(*sleeper, Wait::cut);
+}
+
+void Reactor::welcome(Fd socket, const Address& peer, std::size_t listener) {
+  if (!context_.admission.enter()) return;
+  try {
+    const auto root = roots_.emplace(roots_.end());
+    ended_.push_back(root);  // until it has a coroutine that says so itself
+    root->task = serve(root, {std::move(socket), peer, listeners_[listener]->address(), listener});
+    ended_.pop_back();
+    root->task.start();
+  } catch (const std::bad_alloc&) {
+    context_.admission.leave();
+  }
+}
+
+Task<> Reactor::serve(Roots::iterator self, Accepted client) {
+  try {
+    Task<> connection = context_.handler(*this, std::move(client));
+    co_await connection;
+  } catch (const std::exception& error) {
+    context_.log.error("connection failed", {{"reason", error.what()}});
+  }
+  context_.admission.leave();
+  ended_.push_back(self);
+}
+
+Task<> Reactor::run_beside(Spawned& slot, Task<> body) {
+  std::exception_ptr failure;
+  try {
+    co_await body;
+  } catch (...) {
+    failure = std::current_exception();
+  }
+  slot.finished = true;
+  if (slot.joiner) ready_.push_back(slot.joiner);
+  if (failure) std::rethrow_exception(failure);
+}
+
+void Reactor::run_ready() {
+  while (!ready_.empty()) {
+    std::vector<std::coroutine_handle<>> now;
+    now.swap(ready_);
+    for (const std::coroutine_handle<> waiting : now) waiting.resume();
+  }
+}
+
+void Reactor::fire_timers(TimePoint now) {
+  while (!timers_.empty() && timers_.begin()->first <= now) {
+    WaitFor& wait = *timers_.begin()->second;
+    if (wait.want() != Want::time) disarm(wait);
+    resume(wait, Wait::timeout);
+  }
+}
+
+void Reactor::check_sessions(TimePoint now) {
+  if (now < next_tick_) return;
+  next_tick_ = now + kTick;
+  for (Supervised* session : sessions_)
+    if (session->expired(now)) session->cut(true);
+}
+
+}  // namespace farol

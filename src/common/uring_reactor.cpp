@@ -1,0 +1,191 @@
+#include "common/uring_reactor.hpp"
+
+#include <poll.h>
+#include <sys/socket.h>
+
+#include <cerrno>
+#include <limits>
+#include <utility>
+
+namespace farol {
+namespace {
+
+// What an answer is about: the low tokens are ours, the rest are slots.
+constexpr std::uint64_t kStopToken = 1, kCutToken = 2, kNobody = 3, kListenerToken = 16, kFirstSlot = 1 << 16;
+constexpr std::uint32_t kNoSlot = std::numeric_limits<std::uint32_t>::max();
+
+}  // namespace
+
+UringReactor::UringReactor(const ReactorContext& context, std::vector<const Listener*> listeners,
+                           std::unique_ptr<Uring> ring)
+    : Reactor(context, std::move(listeners)),
+      ring_(std::move(ring)),
+      accepting_(this->listeners().size()),
+      free_slot_(kNoSlot) {}
+
+void UringReactor::begin() {
+  ring_->start();
+  watch(context().stop.fd(), kStopToken);
+  watch(context().cut.fd(), kCutToken);
+}
+
+void UringReactor::watch(int fd, std::uint64_t token) {
+  io_uring_sqe& request = ring_->next();
+  ::io_uring_prep_poll_add(&request, fd, POLLIN);
+  request.user_data = token;
+}
+
+void UringReactor::listen() {
+  for (std::size_t i = 0; i < accepting_.size(); ++i)
+    if (!accepting_[i].armed) accept_next(i);
+}
+
+void UringReactor::stop_listening() {
+  for (std::size_t i = 0; i < accepting_.size(); ++i) {
+    if (!accepting_[i].armed) continue;
+    io_uring_sqe& request = ring_->next();
+    ::io_uring_prep_cancel64(&request, kListenerToken + i, 0);
+    request.user_data = kNobody;
+  }
+}
+
+void UringReactor::accept_next(std::size_t listener) {
+  Accepting& next = accepting_[listener];
+  next.armed = true;
+  next.peer = SockAddr();
+  io_uring_sqe& request = ring_->next();
+  ::io_uring_prep_accept(&request, listeners()[listener]->fd(), next.peer.get(), &next.peer.size,
+                         SOCK_CLOEXEC | SOCK_NONBLOCK);
+  request.user_data = kListenerToken + listener;
+}
+
+void UringReactor::accepted(std::size_t listener, int answer) {
+  accepting_[listener].armed = false;
+  const Listener::Outcome outcome = Listener::outcome_of(answer < 0 ? -answer : 0);
+  const Address peer = answer < 0 ? Address() : Address::from(accepting_[listener].peer);
+  if (outcome == Listener::Outcome::out_of_resources) pause_accepting();
+  if (accepting() && outcome != Listener::Outcome::closed) accept_next(listener);
+  if (outcome == Listener::Outcome::accepted) welcome(Fd(answer), peer, listener);
+}
+
+bool UringReactor::wait_now(WaitFor& wait) {
+  if (wait.want() == Want::time) {
+    if (cutting()) wait.result = Wait::cut;
+    return cutting();
+  }
+  if (wait.want() != Want::more) return false;
+  Readiness& readiness = wait.channel()->readiness;
+  // Nothing is known yet: reading is the way to find out.
+  return wait.deadline() == kNever && !std::exchange(readiness.tried, true);
+}
+
+std::uint64_t UringReactor::remember(WaitFor& wait) {
+  if (free_slot_ == kNoSlot) {
+    free_slot_ = static_cast<std::uint32_t>(slots_.size());
+    slots_.push_back({nullptr, kNoSlot});
+  }
+  wait.slot = std::exchange(free_slot_, slots_[free_slot_].next_free);
+  slots_[wait.slot].waiting = &wait;
+  return kFirstSlot + wait.slot;
+}
+
+void UringReactor::arm(WaitFor& wait) { ask(wait, remember(wait)); }
+
+/// Puts the request for what is waited for into the queue.
+void UringReactor::ask(WaitFor& wait, std::uint64_t token) {
+  const Channel& channel = *wait.channel();
+  io_uring_sqe& request = ring_->next();
+  switch (wait.want()) {
+    case Want::receive:
+      ::io_uring_prep_recv(&request, channel.fd(), nullptr, kReceiveBuffer, 0);
+      request.flags |= IOSQE_BUFFER_SELECT;
+      request.buf_group = Uring::kBufferGroup;
+      // An empty socket is not worth the attempt.
+      if (channel.readiness.drained) request.ioprio |= IORING_RECVSEND_POLL_FIRST;
+      break;
+    case Want::send: {
+      const auto data = wait.bytes().data();
+      channel.start_send();
+      // A lent buffer is not held while a slow reader makes room.
+      const int at_once = wait.bytes().kept() ? 0 : MSG_DONTWAIT;
+      ::io_uring_prep_send(&request, channel.fd(), data.data(), data.size(), MSG_NOSIGNAL | at_once);
+      break;
+    }
+    default: {
+      const unsigned events = wait.want() == Want::write ? POLLOUT : POLLIN | POLLRDHUP;
+      wait.channel()->readiness.drained = false;  // somebody else reads: nothing is known
+      ::io_uring_prep_poll_add(&request, channel.fd(), events);
+      break;
+    }
+  }
+  request.user_data = token;
+}
+
+void UringReactor::disarm(WaitFor& wait) {
+  slots_[wait.slot].waiting = nullptr;  // the slot is free when its answer has come
+  io_uring_sqe& request = ring_->next();
+  ::io_uring_prep_cancel64(&request, kFirstSlot + wait.slot, 0);
+  request.user_data = kNobody;
+}
+
+void UringReactor::poll(int timeout_ms) {
+  ring_->submit_and_wait(timeout_ms);
+  ring_->answers([this](const io_uring_cqe& answer) { take(answer); });
+}
+
+void UringReactor::take(const io_uring_cqe& answer) {
+  const std::uint64_t token = answer.user_data;
+  if (token == kStopToken) return stopped();
+  if (token == kCutToken) return cut();
+  if (token == kNobody) return;
+  if (token < kFirstSlot) return accepted(token - kListenerToken, answer.res);
+  const auto index = static_cast<std::uint32_t>(token - kFirstSlot);
+  WaitFor* const waiting = slots_[index].waiting;
+  if (waiting != nullptr && !done(*waiting, answer)) return;
+  slots_[index] = {nullptr, std::exchange(free_slot_, index)};
+  if (waiting != nullptr) resume(*waiting, Wait::ready);
+}
+
+/// Takes the outcome; false when the request had to be made anew.
+bool UringReactor::done(WaitFor& wait, const io_uring_cqe& answer) {
+  const std::uint64_t token = answer.user_data;
+  if (wait.want() == Want::receive) return receive_done(wait, answer);
+  if (wait.want() == Want::send) {
+    wait.outcome = wait.channel()->sent(answer.res, wait.bytes());
+    if (wait.outcome.status != IoResult::Status::again) return true;
+    wait.bytes().keep();
+    ask(wait, token);
+    return false;
+  }
+  return true;  // ready, or what is wrong shows at the next operation
+}
+
+bool UringReactor::receive_done(WaitFor& wait, const io_uring_cqe& answer) {
+  if (answer.res == -ENOBUFS) {
+    if (ring_->add_buffers()) {
+      ask(wait, answer.user_data);
+      return false;
+    }
+    // As many buffers as there may be are in use: this one brings its own.
+    const auto memory = wait.bytes().own(kReceiveBuffer);
+    io_uring_sqe& request = ring_->next();
+    ::io_uring_prep_recv(&request, wait.channel()->fd(), memory.data(), memory.size(), 0);
+    request.user_data = answer.user_data;
+    return false;
+  }
+  finish_receive(wait, answer);
+  return true;
+}
+
+void UringReactor::finish_receive(WaitFor& wait, const io_uring_cqe& answer) {
+  Received& bytes = wait.bytes();
+  const auto size = static_cast<std::size_t>(answer.res > 0 ? answer.res : 0);
+  if ((answer.flags & IORING_CQE_F_BUFFER) != 0)
+    bytes.hold(ring_->buffer(Uring::buffer_of(answer), size), *ring_, Uring::buffer_of(answer));
+  else
+    bytes.filled(size);
+  wait.channel()->readiness.drained = (answer.flags & IORING_CQE_F_SOCK_NONEMPTY) == 0;
+  wait.outcome = wait.channel()->received(answer.res);
+}
+
+}  // namespace farol
