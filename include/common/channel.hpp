@@ -45,12 +45,6 @@ class Channel {
   /// Moves bytes from the socket into an empty pipe, or out of a pipe into the socket, without copying them (splice(2)).
   IoResult read_into(Pipe& pipe) const;
   IoResult write_from(Pipe& pipe) const;
-
-  /// Awaits the next bytes, at least one and at most kReceiveBuffer, or the end. Never `again`.
-  Transfer receive(Received& bytes) { return {io_, this, Want::receive, kNever, &bytes}; }
-  /// Awaits the sending of some of the bytes, at least one, and drops them from `bytes`. Never `again`.
-  Transfer send(Received& bytes) { return {io_, this, Want::send, kNever, &bytes}; }
-
   WaitFor readable(TimePoint deadline = kNever) { return {io_, this, Want::read, deadline}; }
   /// After a read that took all there was: waits for more, unless the next read is the better way to find out (it
   /// blocks, or nothing is known of the socket yet). With a deadline it waits for input in any case, at most so long,

@@ -27,7 +27,7 @@ class EpollReactor final : public Reactor {
  private:
   void watch(int fd, std::uint32_t events, std::uint64_t token) const;
   bool know(Channel& channel);
-  bool transfer(WaitFor& wait);
+  bool transfer(Transfer& wait);
   void accept_client(std::size_t index);
   void dispatch(std::uint64_t token, std::uint32_t events);
   void wake(std::uint64_t token, std::uint32_t events);

@@ -38,8 +38,7 @@ class Supervised {
 class Spawned {
  public:
   Task<> task;
-  bool finished = false;             ///< set by the engine
-  std::coroutine_handle<> joiner{};  ///< who waits for it (reactor only)
+  bool finished = false;  ///< set by the engine, where another thread runs it
 };
 
 /// An engine as one connection sees it.
@@ -60,7 +59,7 @@ class Io {
    public:
     Join(Io& io, Spawned& slot) : io_(io), slot_(slot) {}
     bool await_ready() { return io_.join_now(slot_); }
-    void await_suspend(std::coroutine_handle<> waiting) { slot_.joiner = waiting; }
+    void await_suspend(std::coroutine_handle<> waiting) { slot_.task.continue_with(waiting); }
     void await_resume() { slot_.task.result(); }
 
    private:
@@ -106,7 +105,6 @@ inline void WaitFor::await_suspend(std::coroutine_handle<> waiting) { io_.suspen
 struct Accepted {
   Fd socket;
   Address peer;
-  Address local;             ///< the listener's address
   std::size_t listener = 0;  ///< its index in the order they were given
 };
 

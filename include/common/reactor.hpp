@@ -1,7 +1,6 @@
 #pragma once
 
 #include <array>
-#include <list>
 #include <map>
 #include <memory>
 #include <string>
@@ -36,7 +35,7 @@ class Reactor : public Io {
 
   Fd open_stream(int family, TimePoint deadline, int& error) override;
   bool spawn(Spawned& slot, const std::function<Task<>(Io&)>& body) override;
-  bool join_now(Spawned& slot) override { return slot.finished; }
+  bool join_now(Spawned& slot) override { return slot.task.done(); }
   std::span<std::byte> scratch() override { return scratch_; }
   PipePool& pipes() override { return context_.pipes; }
   void supervise(Supervised& session) override;
@@ -70,30 +69,22 @@ class Reactor : public Io {
   [[nodiscard]] bool cutting() const { return cutting_; }
 
  private:
-  struct Root {
-    Task<> task;
-  };
-  using Roots = std::list<Root>;
-
   void run();
   void fire_timers(TimePoint now);
   void check_sessions(TimePoint now);
-  void run_ready();
   void set_accepting(bool on);
+  void leave();
   [[nodiscard]] int timeout(TimePoint now) const;
-  /// The outermost coroutine of a connection: notes its end for the reaper.
-  Task<> serve(Roots::iterator self, Accepted client);
-  /// The outermost coroutine of a spawned one: whoever joins it is resumed by the loop, not from inside here.
-  Task<> run_beside(Spawned& slot, Task<> body);
+  class Detached;
+  /// The outermost coroutine of a connection. It owns itself: its frame goes when it ends.
+  Detached serve(Task<> connection);
 
   const ReactorContext context_;
   const std::vector<const Listener*> listeners_;
   std::array<std::byte, kReceiveBuffer> scratch_;
   std::multimap<TimePoint, WaitFor*> timers_;
-  std::vector<std::coroutine_handle<>> ready_;
   std::vector<Supervised*> sessions_;
-  Roots roots_;
-  std::vector<Roots::iterator> ended_;
+  std::size_t connections_ = 0;
   TimePoint next_tick_{};
   TimePoint listen_again_ = kNever;
   bool accepting_ = false, stopping_ = false, cutting_ = false;

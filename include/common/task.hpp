@@ -91,9 +91,14 @@ class [[nodiscard]] Task {
     if (handle_) handle_.destroy();
   }
 
+  /// False for a Task that holds no coroutine.
+  [[nodiscard]] explicit operator bool() const { return static_cast<bool>(handle_); }
+
   /// Runs until the end or the first wait that suspends.
   void start() { handle_.resume(); }
   [[nodiscard]] bool done() const { return handle_.done(); }
+  /// Who goes on when the task, started and not done yet, ends.
+  void continue_with(std::coroutine_handle<> waiting) { handle_.promise().continue_with(waiting); }
   /// The result of a finished task; rethrows what it threw.
   T result() { return handle_.promise().take(); }
 

@@ -43,8 +43,9 @@ class UringReactor final : public Reactor {
   void ask(WaitFor& wait, std::uint64_t token);
   void take(const io_uring_cqe& answer);
   bool done(WaitFor& wait, const io_uring_cqe& answer);
-  bool receive_done(WaitFor& wait, const io_uring_cqe& answer);
-  void finish_receive(WaitFor& wait, const io_uring_cqe& answer);
+  bool send_done(Transfer& wait, const io_uring_cqe& answer);
+  bool receive_done(Transfer& wait, const io_uring_cqe& answer);
+  bool receive_anew(Transfer& wait, std::uint64_t token);
 
   const std::unique_ptr<Uring> ring_;
   std::vector<Accepting> accepting_;

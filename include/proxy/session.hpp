@@ -28,18 +28,20 @@ struct SessionContext {
 
 /// One client connection from accept to close (the report's TrataClienteTCP): choose a back-end, connect, relay both
 /// ways, account, log. Lives in its coroutine's frame.
-class Session {
+class Session final : private RelayOwner {
  public:
-  Session(Io& io, Accepted client, const SessionContext& context);
-
-  Task<> run();
+  static Task<> serve(Io& io, Accepted client, const SessionContext& context);
 
  private:
-  Task<std::optional<Lease>> connect();
-  Task<> forward(Io& io);
-  Task<> backward(Io& io);
+  /// `client` lives as long as the session.
+  Session(Io& io, Accepted& client, const SessionContext& context);
+
+  /// Leaves `chosen` empty when no back-end was reached.
+  Task<> connect(std::optional<Lease>& chosen);
+  Task<> relay_ended(Io& io, const Flow& flow) override;
+  Task<> end_client(Io& io);
   Task<> reset_server(Io& io);
-  Task<> settle();
+  [[nodiscard]] bool must_settle() const;
   Task<> delivered(Io& io, Channel& channel, TimePoint deadline);
   void log_end(const std::optional<Lease>& lease) const;
   void log_candidates(const Lease& lease) const;
@@ -47,7 +49,7 @@ class Session {
 
   Io& io_;
   const SessionContext& context_;
-  const Address peer_;
+  const Address& peer_;
   const std::uint32_t pool_;
   const TimePoint started_;
   Link link_;
@@ -55,9 +57,7 @@ class Session {
   Duration connect_time_{};
   int retries_ = 0;
   const char* refused_as_ = nullptr;  ///< the cause when no back-end was reached
-  RelayEnd forward_end_ = RelayEnd::eof;   ///< written by the thread that runs it, read after the join
-  RelayEnd backward_end_ = RelayEnd::eof;
-  std::atomic<std::uint64_t> bytes_in_{0}, bytes_out_{0};
+  Flow in_, out_;  ///< client to server, server to client
 };
 
 /// The engine's handler: a Session as a coroutine.

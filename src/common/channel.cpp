@@ -18,7 +18,7 @@ namespace {
 
 IoResult result_of(ssize_t n) {
   using Status = IoResult::Status;
-  if (n > 0) return {Status::ok, static_cast<std::size_t>(n), 0};
+  if (n > 0) return {Status::ok, static_cast<std::uint32_t>(n), 0};
   if (n == 0) return {Status::eof, 0, 0};
   // A blocking socket whose SO_RCVTIMEO or SO_SNDTIMEO ran out says EAGAIN too.
   if (errno == EAGAIN || errno == EWOULDBLOCK) return {Status::again, 0, 0};

@@ -67,10 +67,10 @@ bool EpollReactor::wait_now(WaitFor& wait) {
     if (cutting()) wait.result = Wait::cut;
     return cutting();
   }
-  if (wait.want() == Want::receive || wait.want() == Want::send) {
-    if (transfer(wait)) return true;
+  if (wait.transfers()) {
+    if (transfer(wait.transfer())) return true;
     if (know(*wait.channel())) return false;
-    wait.outcome = {IoResult::Status::error, 0, ENOMEM};
+    wait.transfer().outcome = {IoResult::Status::error, 0, ENOMEM};
     return true;
   }
   Readiness& readiness = wait.channel()->readiness;
@@ -90,18 +90,18 @@ bool EpollReactor::wait_now(WaitFor& wait) {
 
 /// Receives or sends, unless the kernel has nothing for it now. A receive that found less than it could hold has emptied
 /// the socket, and whatever comes later is a new edge; but after a FIN was announced no edge will come.
-bool EpollReactor::transfer(WaitFor& wait) {
+bool EpollReactor::transfer(Transfer& wait) {
   Channel& channel = *wait.channel();
   Readiness& readiness = channel.readiness;
   if (wait.want() == Want::send) {
-    wait.outcome = channel.send_now(wait.bytes());
+    wait.outcome = channel.send_now(wait.bytes);
     if (wait.outcome.status != IoResult::Status::again) return true;
-    wait.bytes().keep();
+    wait.bytes.keep();
     return false;
   }
   if (readiness.drained && !readiness.readable && !readiness.ending) return false;
   readiness.readable = false;
-  wait.outcome = channel.receive_now(wait.bytes(), scratch());
+  wait.outcome = channel.receive_now(wait.bytes, scratch());
   const bool again = wait.outcome.status == IoResult::Status::again;
   readiness.drained = again || wait.outcome.bytes < kReceiveBuffer;
   return !again;
@@ -113,8 +113,7 @@ void EpollReactor::disarm(WaitFor& wait) { place_of(wait) = nullptr; }
 
 /// Somebody's socket is ready.
 void EpollReactor::advance(WaitFor& wait) {
-  const bool transfers = wait.want() == Want::receive || wait.want() == Want::send;
-  if (transfers && !transfer(wait)) return;
+  if (wait.transfers() && !transfer(wait.transfer())) return;
   disarm(wait);
   resume(wait, Wait::ready);
 }

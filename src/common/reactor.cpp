@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <exception>
 
 namespace farol {
 namespace {
@@ -15,6 +16,17 @@ constexpr auto kTick = std::chrono::milliseconds(100);
 constexpr auto kAcceptPause = std::chrono::milliseconds(100);
 
 }  // namespace
+
+class Reactor::Detached {
+ public:
+  struct promise_type {
+    Detached get_return_object() const noexcept { return {}; }
+    std::suspend_never initial_suspend() const noexcept { return {}; }
+    std::suspend_never final_suspend() const noexcept { return {}; }
+    void return_void() const noexcept {}
+    void unhandled_exception() const noexcept { std::terminate(); }  // serve() lets none out
+  };
+};
 
 void Reactor::start(const std::string& name) {
   thread_ = Thread(name, [this] { run(); }, kStack);
@@ -29,7 +41,7 @@ Fd Reactor::open_stream(int family, TimePoint, int& error) {
 }
 
 bool Reactor::spawn(Spawned& slot, const std::function<Task<>(Io&)>& body) {
-  slot.task = run_beside(slot, body(*this));
+  slot.task = body(*this);
   slot.task.start();
   return true;
 }
@@ -66,20 +78,16 @@ void Reactor::run() {
   prefer_throughput();
   begin();
   set_accepting(true);
-  while (!cutting_ || !roots_.empty()) {
+  while (!cutting_ || connections_ > 0) {
     poll(timeout(Clock::now()));
     const TimePoint now = Clock::now();
     fire_timers(now);
-    run_ready();
     check_sessions(now);
-    for (const Roots::iterator root : ended_) roots_.erase(root);
-    ended_.clear();
     if (now >= listen_again_ && !stopping_) set_accepting(true);
   }
 }
 
 int Reactor::timeout(TimePoint now) const {
-  if (!ready_.empty() || !ended_.empty()) return 0;
   TimePoint next = listen_again_;
   if (!timers_.empty()) next = std::min(next, timers_.begin()->first);
   if (!sessions_.empty()) next = std::min(next, next_tick_);
@@ -115,46 +123,27 @@ void Reactor::cut() {
 
 void Reactor::welcome(Fd socket, const Address& peer, std::size_t listener) {
   if (!context_.admission.enter()) return;
+  ++connections_;
   try {
-    const auto root = roots_.emplace(roots_.end());
-    ended_.push_back(root);  // until it has a coroutine that says so itself
-    root->task = serve(root, {std::move(socket), peer, listeners_[listener]->address(), listener});
-    ended_.pop_back();
-    root->task.start();
-  } catch (const std::bad_alloc&) {
-    context_.admission.leave();
+    serve(context_.handler(*this, {std::move(socket), peer, listener}));
+  } catch (const std::bad_alloc&) {  // no memory even for its coroutine
+    leave();
   }
 }
 
-Task<> Reactor::serve(Roots::iterator self, Accepted client) {
+Reactor::Detached Reactor::serve(Task<> connection) {
   try {
-    Task<> connection = context_.handler(*this, std::move(client));
     co_await connection;
   } catch (const std::exception& error) {
     context_.log.error("connection failed", {{"reason", error.what()}});
   }
+  connection = {};
+  leave();
+}
+
+void Reactor::leave() {
+  --connections_;
   context_.admission.leave();
-  ended_.push_back(self);
-}
-
-Task<> Reactor::run_beside(Spawned& slot, Task<> body) {
-  std::exception_ptr failure;
-  try {
-    co_await body;
-  } catch (...) {
-    failure = std::current_exception();
-  }
-  slot.finished = true;
-  if (slot.joiner) ready_.push_back(slot.joiner);
-  if (failure) std::rethrow_exception(failure);
-}
-
-void Reactor::run_ready() {
-  while (!ready_.empty()) {
-    std::vector<std::coroutine_handle<>> now;
-    now.swap(ready_);
-    for (const std::coroutine_handle<> waiting : now) waiting.resume();
-  }
 }
 
 void Reactor::fire_timers(TimePoint now) {

@@ -40,7 +40,7 @@ class BlockingIo : public Io {
   }
 
   bool wait_now(WaitFor& wait) override {
-    if (wait.want() == Want::receive || wait.want() == Want::send) return transfer(wait);
+    if (wait.transfers()) return transfer(wait.transfer());
     if (wait.want() == Want::more && wait.deadline() == kNever) return true;  // the next read blocks by itself
     if (wait.want() == Want::time) {
       wait.result = cut_.wait_until(wait.deadline()) ? Wait::cut : Wait::timeout;
@@ -62,11 +62,11 @@ class BlockingIo : public Io {
       if (Clock::now() >= deadline) return Wait::timeout;
     }
   }
-  bool transfer(WaitFor& wait) {
+  bool transfer(Transfer& wait) {
     const Channel& channel = *wait.channel();
     const bool receives = wait.want() == Want::receive;
     for (;;) {
-      wait.outcome = receives ? channel.receive_now(wait.bytes(), scratch()) : channel.send_now(wait.bytes());
+      wait.outcome = receives ? channel.receive_now(wait.bytes, scratch()) : channel.send_now(wait.bytes);
       if (wait.outcome.status != IoResult::Status::again) return true;
       poll(channel, receives ? POLLIN : POLLOUT, kNever);  // the connect's time-out, or a socket that does not block
     }
@@ -283,7 +283,6 @@ bool ThreadsEngine::wait_again(std::atomic<int>& waiting) const {
 
 bool ThreadsEngine::next_client(Worker& self, Accepted& client) {
   const Listener& listener = *listeners_[self.listener()];
-  client.local = listener.address();
   client.listener = self.listener();
   for (;;) {
     switch (listener.accept(client.socket, client.peer)) {

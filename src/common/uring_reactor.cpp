@@ -5,6 +5,7 @@
 
 #include <cerrno>
 #include <limits>
+#include <new>
 #include <utility>
 
 namespace farol {
@@ -104,11 +105,11 @@ void UringReactor::ask(WaitFor& wait, std::uint64_t token) {
       if (channel.readiness.drained) request.ioprio |= IORING_RECVSEND_POLL_FIRST;
       break;
     case Want::send: {
-      const auto data = wait.bytes().data();
+      const Received& bytes = wait.transfer().bytes;
       channel.start_send();
       // A lent buffer is not held while a slow reader makes room.
-      const int at_once = wait.bytes().kept() ? 0 : MSG_DONTWAIT;
-      ::io_uring_prep_send(&request, channel.fd(), data.data(), data.size(), MSG_NOSIGNAL | at_once);
+      const int at_once = bytes.kept() ? 0 : MSG_DONTWAIT;
+      ::io_uring_prep_send(&request, channel.fd(), bytes.data().data(), bytes.data().size(), MSG_NOSIGNAL | at_once);
       break;
     }
     default: {
@@ -148,44 +149,47 @@ void UringReactor::take(const io_uring_cqe& answer) {
 
 /// Takes the outcome; false when the request had to be made anew.
 bool UringReactor::done(WaitFor& wait, const io_uring_cqe& answer) {
-  const std::uint64_t token = answer.user_data;
-  if (wait.want() == Want::receive) return receive_done(wait, answer);
-  if (wait.want() == Want::send) {
-    wait.outcome = wait.channel()->sent(answer.res, wait.bytes());
-    if (wait.outcome.status != IoResult::Status::again) return true;
-    wait.bytes().keep();
-    ask(wait, token);
-    return false;
+  if (!wait.transfers()) return true;  // ready, or what is wrong shows at the next operation
+  Transfer& transfer = wait.transfer();
+  try {
+    return wait.want() == Want::receive ? receive_done(transfer, answer) : send_done(transfer, answer);
+  } catch (const std::bad_alloc&) {
+    transfer.outcome = {IoResult::Status::error, 0, ENOMEM};
+    return true;
   }
-  return true;  // ready, or what is wrong shows at the next operation
 }
 
-bool UringReactor::receive_done(WaitFor& wait, const io_uring_cqe& answer) {
-  if (answer.res == -ENOBUFS) {
-    if (ring_->add_buffers()) {
-      ask(wait, answer.user_data);
-      return false;
-    }
-    // As many buffers as there may be are in use: this one brings its own.
-    const auto memory = wait.bytes().own(kReceiveBuffer);
-    io_uring_sqe& request = ring_->next();
-    ::io_uring_prep_recv(&request, wait.channel()->fd(), memory.data(), memory.size(), 0);
-    request.user_data = answer.user_data;
-    return false;
-  }
-  finish_receive(wait, answer);
+bool UringReactor::send_done(Transfer& wait, const io_uring_cqe& answer) {
+  wait.outcome = wait.channel()->sent(answer.res, wait.bytes);
+  if (wait.outcome.status != IoResult::Status::again) return true;
+  wait.bytes.keep();
+  ask(wait, answer.user_data);
+  return false;
+}
+
+bool UringReactor::receive_done(Transfer& wait, const io_uring_cqe& answer) {
+  if (answer.res == -ENOBUFS) return receive_anew(wait, answer.user_data);
+  const auto size = static_cast<std::size_t>(answer.res > 0 ? answer.res : 0);
+  if ((answer.flags & IORING_CQE_F_BUFFER) != 0)
+    wait.bytes.hold(ring_->buffer(Uring::buffer_of(answer), size), *ring_, Uring::buffer_of(answer));
+  else
+    wait.bytes.filled(size);
+  wait.channel()->readiness.drained = (answer.flags & IORING_CQE_F_SOCK_NONEMPTY) == 0;
+  wait.outcome = wait.channel()->received(answer.res);
   return true;
 }
 
-void UringReactor::finish_receive(WaitFor& wait, const io_uring_cqe& answer) {
-  Received& bytes = wait.bytes();
-  const auto size = static_cast<std::size_t>(answer.res > 0 ? answer.res : 0);
-  if ((answer.flags & IORING_CQE_F_BUFFER) != 0)
-    bytes.hold(ring_->buffer(Uring::buffer_of(answer), size), *ring_, Uring::buffer_of(answer));
-  else
-    bytes.filled(size);
-  wait.channel()->readiness.drained = (answer.flags & IORING_CQE_F_SOCK_NONEMPTY) == 0;
-  wait.outcome = wait.channel()->received(answer.res);
+/// All buffers were in use: with more of them or, when there are as many as there may be, with one of its own.
+bool UringReactor::receive_anew(Transfer& wait, std::uint64_t token) {
+  if (ring_->add_buffers()) {
+    ask(wait, token);
+    return false;
+  }
+  const auto memory = wait.bytes.own(kReceiveBuffer);
+  io_uring_sqe& request = ring_->next();
+  ::io_uring_prep_recv(&request, wait.channel()->fd(), memory.data(), memory.size(), 0);
+  request.user_data = token;
+  return false;
 }
 
 }  // namespace farol

@@ -31,13 +31,33 @@ Task<bool> drain(Pipe& pipe, Channel& to, Link& link, std::atomic<std::uint64_t>
   co_return true;
 }
 
+/// Gives a pipe back to its pool however the stretch ends.
+class BorrowedPipe {
+ public:
+  explicit BorrowedPipe(PipePool& pool) : pool_(pool), pipe_(pool.take()) {}
+  ~BorrowedPipe() {
+    if (pipe_) pool_.give_back(std::move(*pipe_));
+  }
+  BorrowedPipe(const BorrowedPipe&) = delete;
+  BorrowedPipe& operator=(const BorrowedPipe&) = delete;
+  [[nodiscard]] explicit operator bool() const { return pipe_.has_value(); }
+  Pipe& operator*() { return *pipe_; }
+
+ private:
+  PipePool& pool_;
+  std::optional<Pipe> pipe_;
+};
+
 /// How a stretch of splicing ended.
 enum class Stretch { quiet, unsupported, eof, source_failed, sink_failed };
 
-/// Splices until the end, or until the stream goes quiet. The pipe is empty before each turn, so "again" can only mean
+/// Splices until the end, or until the stream goes quiet; without a pipe to have that is at once. The pipe is empty before each turn, so "again" can only mean
 /// that the source is drained; a turn that moved less than the pipe holds does not (a pipe may also run out of slots).
 /// No turn begins before there is input: a pipe must not be held by a blocked read.
-Task<Stretch> splice(Channel& from, Channel& to, Link& link, std::atomic<std::uint64_t>& bytes, Pipe& pipe) {
+Task<Stretch> splice(Io& io, Channel& from, Channel& to, Link& link, std::atomic<std::uint64_t>& bytes) {
+  BorrowedPipe borrowed(io.pipes());
+  if (!borrowed) co_return Stretch::quiet;
+  Pipe& pipe = *borrowed;
   bool source_drained = false;
   for (int small_turns = 0; small_turns < kSmallTurns;) {
     const TimePoint quiet = Clock::now() + kQuiet;
@@ -60,23 +80,6 @@ Task<Stretch> splice(Channel& from, Channel& to, Link& link, std::atomic<std::ui
   co_return Stretch::quiet;
 }
 
-/// Gives a pipe back to its pool however the stretch ends.
-class BorrowedPipe {
- public:
-  explicit BorrowedPipe(PipePool& pool) : pool_(pool), pipe_(pool.take()) {}
-  ~BorrowedPipe() {
-    if (pipe_) pool_.give_back(std::move(*pipe_));
-  }
-  BorrowedPipe(const BorrowedPipe&) = delete;
-  BorrowedPipe& operator=(const BorrowedPipe&) = delete;
-  [[nodiscard]] explicit operator bool() const { return pipe_.has_value(); }
-  Pipe& operator*() { return *pipe_; }
-
- private:
-  PipePool& pool_;
-  std::optional<Pipe> pipe_;
-};
-
 /// Empty: the stream went quiet, go on copying.
 std::optional<RelayEnd> relay_end(Stretch stretch) {
   switch (stretch) {
@@ -89,37 +92,51 @@ std::optional<RelayEnd> relay_end(Stretch stretch) {
   return std::nullopt;
 }
 
-/// Passes the end of one half on. The half that ends second needs no FIN of its own: the session closes right behind it.
-RelayEnd pass_on(RelayEnd end, const Channel& to, Link& link) {
-  if (end == RelayEnd::eof && !link.half_close()) to.shutdown_write();
-  return end;
-}
+/// Ends the session when a relay leaves by an exception (no memory), so that the other does not wait for it.
+class CutOnFailure {
+ public:
+  explicit CutOnFailure(Link& link) : link_(&link) {}
+  CutOnFailure(const CutOnFailure&) = delete;
+  CutOnFailure& operator=(const CutOnFailure&) = delete;
+  ~CutOnFailure() {
+    if (link_ != nullptr) link_->cut(false);
+  }
+  void passed() { link_ = nullptr; }
+
+ private:
+  Link* link_;
+};
 
 }  // namespace
 
-Task<RelayEnd> relay(Io& io, Channel& from, Channel& to, Link& link, std::atomic<std::uint64_t>& bytes) {
+Task<> relay(Io& io, Channel& from, Channel& to, Link& link, Flow& flow, RelayOwner& owner) {
+  CutOnFailure guard(link);
+  Transfer data(io);
+  std::optional<RelayEnd> end;
   bool may_splice = true;
-  for (;;) {
-    Received data;
-    const IoResult got = co_await from.receive(data);
-    if (got.status == Status::eof) co_return pass_on(RelayEnd::eof, to, link);
-    if (got.status == Status::error) co_return RelayEnd::source_failed;
-    link.touch();
-    while (!data.empty()) {
-      const IoResult sent = co_await to.send(data);
-      if (sent.status == Status::error) co_return RelayEnd::sink_failed;
-      bytes.fetch_add(sent.bytes, std::memory_order_relaxed);
+  while (!end) {
+    const IoResult got = co_await data.receive(from);
+    if (got.status == Status::eof) end = RelayEnd::eof;
+    if (got.status == Status::error) end = RelayEnd::source_failed;
+    if (!end) link.touch();
+    while (!end && !data.empty()) {
+      const IoResult sent = co_await data.send(to);
+      if (sent.status == Status::error) end = RelayEnd::sink_failed;
+      flow.bytes.fetch_add(sent.bytes, std::memory_order_relaxed);
       link.touch();  // again: it may have taken long
     }
-    if (got.bytes < kReceiveBuffer || !may_splice) continue;
-
-    BorrowedPipe pipe(io.pipes());
-    if (!pipe) continue;  // none to have: this buffer's worth was copied, ask again after the next
-    Task<Stretch> splicing = splice(from, to, link, bytes, *pipe);
+    if (end || got.bytes < kReceiveBuffer || !may_splice) continue;
+    Task<Stretch> splicing = splice(io, from, to, link, flow.bytes);
     const Stretch stretch = co_await splicing;
     may_splice = stretch != Stretch::unsupported;
-    if (const auto end = relay_end(stretch)) co_return pass_on(*end, to, link);
+    end = relay_end(stretch);
   }
+  flow.end = *end;
+  // The half that ends second needs no FIN of its own: the session closes right behind it.
+  if (flow.end == RelayEnd::eof && !link.half_close()) to.shutdown_write();
+  guard.passed();
+  Task<> rest = owner.relay_ended(io, flow);
+  if (rest) co_await rest;
 }
 
 }  // namespace farol::proxy

@@ -9,25 +9,9 @@ namespace {
 /// How long a reset waits for the bytes before it.
 constexpr auto kResetGrace = std::chrono::milliseconds(200);
 
-/// Ends the session when a relay leaves by an exception (no memory), so that the other does not wait for it.
-class CutOnFailure {
- public:
-  explicit CutOnFailure(Link& link) : link_(link) {}
-  CutOnFailure(const CutOnFailure&) = delete;
-  CutOnFailure& operator=(const CutOnFailure&) = delete;
-  ~CutOnFailure() {
-    if (!passed_) link_.cut(false);
-  }
-  void passed() { passed_ = true; }
-
- private:
-  Link& link_;
-  bool passed_ = false;
-};
-
 }  // namespace
 
-Session::Session(Io& io, Accepted client, const SessionContext& context)
+Session::Session(Io& io, Accepted& client, const SessionContext& context)
     : io_(io),
       context_(context),
       peer_(client.peer),
@@ -35,35 +19,45 @@ Session::Session(Io& io, Accepted client, const SessionContext& context)
       started_(Clock::now()),
       link_(io, std::move(client.socket), context.limits) {}
 
-Task<> Session::run() {
-  const Supervision supervision(io_, link_);
-  Task<std::optional<Lease>> connecting = connect();
-  const std::optional<Lease> lease = co_await connecting;
+Task<> Session::serve(Io& io, Accepted client, const SessionContext& context) {
+  Session self(io, client, context);
+  const Supervision supervision(io, self.link_);
+  std::optional<Lease> lease;
+  {
+    Task<> connecting = self.connect(lease);
+    co_await connecting;
+  }
   if (lease) {
-    link_.start();
+    self.link_.start();
     Spawned back;
-    if (io_.spawn(back, [this](Io& other) { return backward(other); })) {
+    const auto backward = [&self](Io& other) {
+      return relay(other, self.link_.server(), self.link_.client(), self.link_, self.out_, self);
+    };
+    if (io.spawn(back, backward)) {
       std::exception_ptr failure;
       try {
-        Task<> there = forward(io_);
-        co_await there;
+        Task<> forward = relay(io, self.link_.client(), self.link_.server(), self.link_, self.in_, self);
+        co_await forward;
       } catch (...) {
         failure = std::current_exception();
+        self.link_.cut(false);
       }
-      co_await io_.join(back);  // in any case: it uses what lives here
+      co_await io.join(back);  // in any case: it uses what lives here
       if (failure) std::rethrow_exception(failure);
-      Task<> settling = settle();
-      co_await settling;
+      if (self.must_settle()) {
+        Task<> settling = self.delivered(io, self.link_.client(), self.link_.fin_deadline(Clock::now()));
+        co_await settling;
+      }
     } else {
-      refused_as_ = "RC";
-      context_.counters.reject(Rejection::no_thread);
+      self.refused_as_ = "RC";
+      context.counters.reject(Rejection::no_thread);
     }
   }
-  context_.counters.bytes(bytes_in_, bytes_out_);
-  log_end(lease);
+  context.counters.bytes(self.in_.bytes, self.out_.bytes);
+  self.log_end(lease);
 }
 
-Task<std::optional<Lease>> Session::connect() {
+Task<> Session::connect(std::optional<Lease>& chosen) {
   std::vector<std::uint64_t> tried;
   bool no_resources = false;
   const bool explain = context_.log.enabled(LogLevel::debug);
@@ -90,7 +84,8 @@ Task<std::optional<Lease>> Session::connect() {
       connect_time_ = Clock::now() - now;
       lease->connected();
       refused_as_ = nullptr;
-      co_return lease;
+      chosen = std::move(lease);
+      co_return;
     }
     link_.close_server();
     if (link_.end() != Link::End::open) break;  // not the back-end's fault
@@ -112,35 +107,22 @@ Task<std::optional<Lease>> Session::connect() {
     context_.counters.reject(no_resources      ? Rejection::no_resources
                              : tried.empty() ? Rejection::no_backend
                                                : Rejection::connect_failed);
-  co_return std::nullopt;
 }
 
-Task<> Session::forward(Io& io) {
-  CutOnFailure guard(link_);
-  Task<RelayEnd> relaying = relay(io, link_.client(), link_.server(), link_, bytes_in_);
-  forward_end_ = co_await relaying;
-  guard.passed();
-  // If the sink failed, the server's side ends by itself: the other relay still delivers what the server said.
-  if (forward_end_ != RelayEnd::source_failed) co_return;
-  Task<> resetting = reset_server(io);
-  co_await resetting;
+Task<> Session::relay_ended(Io& io, const Flow& flow) {
+  const bool from_client = &flow == &in_;
+  if (flow.end == RelayEnd::source_failed) return from_client ? reset_server(io) : end_client(io);
+  if (flow.end == RelayEnd::sink_failed && !from_client) return reset_server(io);
+  // If the server takes no more, its side ends by itself: the other relay still delivers what the server said.
+  return {};
 }
 
-Task<> Session::backward(Io& io) {
-  CutOnFailure guard(link_);
-  Task<RelayEnd> relaying = relay(io, link_.server(), link_.client(), link_, bytes_out_);
-  backward_end_ = co_await relaying;
-  guard.passed();
-  if (backward_end_ == RelayEnd::source_failed) {
-    // The server reset: the client gets all it said, then a FIN, and only then do we stop listening to it.
-    link_.client().shutdown_write();
-    Task<> waiting = delivered(io, link_.client(), link_.fin_deadline(Clock::now()));
-    co_await waiting;
-    link_.finish(false);
-  } else if (backward_end_ == RelayEnd::sink_failed) {
-    Task<> resetting = reset_server(io);
-    co_await resetting;
-  }
+/// The server reset: the client gets all it said, then a FIN, and only then do we stop listening to it.
+Task<> Session::end_client(Io& io) {
+  link_.client().shutdown_write();
+  Task<> waiting = delivered(io, link_.client(), link_.fin_deadline(Clock::now()));
+  co_await waiting;
+  link_.finish(false);
 }
 
 /// The client reset: the server gets what came before, then a reset too.
@@ -152,10 +134,8 @@ Task<> Session::reset_server(Io& io) {
 
 /// Closing a socket with unread input resets it, and the reset would overtake our last bytes to a client that is still
 /// sending to a server that no longer listens: let them arrive first.
-Task<> Session::settle() {
-  if (forward_end_ != RelayEnd::sink_failed || backward_end_ != RelayEnd::eof) co_return;
-  Task<> waiting = delivered(io_, link_.client(), link_.fin_deadline(Clock::now()));
-  co_await waiting;
+bool Session::must_settle() const {
+  return in_.end == RelayEnd::sink_failed && out_.end == RelayEnd::eof;
 }
 
 /// Waits until the peer has acknowledged everything, the session is cut, or `deadline`.
@@ -174,8 +154,8 @@ std::string Session::cause() const {
   if (refused_as_ != nullptr) return refused_as_;
   if (link_.end() == Link::End::timed_out) return "cD";
   if (link_.end() == Link::End::cut) return "KD";
-  if (forward_end_ == RelayEnd::source_failed || backward_end_ == RelayEnd::sink_failed) return "CD";
-  if (backward_end_ == RelayEnd::source_failed || forward_end_ == RelayEnd::sink_failed) return "SD";
+  if (in_.end == RelayEnd::source_failed || out_.end == RelayEnd::sink_failed) return "CD";
+  if (out_.end == RelayEnd::source_failed || in_.end == RelayEnd::sink_failed) return "SD";
   return "--";
 }
 
@@ -189,8 +169,8 @@ void Session::log_end(const std::optional<Lease>& lease) const {
                                    {"runner_up", lease ? score(lease->runner_up) : "-"},
                                    {"connect_ms", to_ms(connect_time_), 1},
                                    {"duration_ms", to_ms(Clock::now() - started_), 0},
-                                   {"bytes_in", bytes_in_.load()},
-                                   {"bytes_out", bytes_out_.load()},
+                                   {"bytes_in", in_.bytes.load()},
+                                   {"bytes_out", out_.bytes.load()},
                                    {"retries", retries_},
                                    {"cause", cause()}});
 }
@@ -207,9 +187,7 @@ void Session::log_candidates(const Lease& lease) const {
 
 Task<> serve_client(Io& io, Accepted client, const SessionContext& context) {
   context.counters.connection();
-  Session session(io, std::move(client), context);
-  Task<> running = session.run();
-  co_await running;
+  return Session::serve(io, std::move(client), context);
 }
 
 }  // namespace farol::proxy
