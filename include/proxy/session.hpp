@@ -20,7 +20,7 @@ struct SessionContext {
   BackendTable& table;
   Counters& counters;
   const Logger& log;
-  std::vector<std::uint32_t> pools;  ///< the pool of each listener, by its index
+  std::vector<Pool*> pools;  ///< of each listener, by its index
   Duration connect_timeout{};
   int retries = 0;  ///< further attempts, each on another back-end
   Link::Limits limits;
@@ -41,6 +41,7 @@ class Session final : private RelayOwner {
   Task<> relay_ended(Io& io, const Flow& flow) override;
   Task<> end_client(Io& io);
   Task<> reset_server(Io& io);
+  void judge_server() const;
   [[nodiscard]] bool must_settle() const;
   Task<> delivered(Io& io, Channel& channel, TimePoint deadline);
   void log_end(const std::optional<Lease>& lease) const;
@@ -50,9 +51,10 @@ class Session final : private RelayOwner {
   Io& io_;
   const SessionContext& context_;
   const Address& peer_;
-  const std::uint32_t pool_;
+  Pool& pool_;
   const TimePoint started_;
   Link link_;
+  const Lease* lease_ = nullptr;  ///< while the relays run
 
   Duration connect_time_{};
   int retries_ = 0;

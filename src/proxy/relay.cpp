@@ -71,7 +71,7 @@ Task<Stretch> splice(Io& io, Channel& from, Channel& to, Link& link, std::atomic
     if (got.status == Status::error) co_return got.unsupported() ? Stretch::unsupported : Stretch::source_failed;
     source_drained = got.status == Status::again;
     if (source_drained) continue;
-    link.touch();
+    link.touch(from);
     Task<bool> draining = drain(pipe, to, link, bytes);
     const bool drained = co_await draining;
     if (!drained) co_return Stretch::sink_failed;
@@ -118,7 +118,7 @@ Task<> relay(Io& io, Channel& from, Channel& to, Link& link, Flow& flow, RelayOw
     const IoResult got = co_await data.receive(from);
     if (got.status == Status::eof) end = RelayEnd::eof;
     if (got.status == Status::error) end = RelayEnd::source_failed;
-    if (!end) link.touch();
+    if (!end) link.touch(from);
     while (!end && !data.empty()) {
       const IoResult sent = co_await data.send(to);
       if (sent.status == Status::error) end = RelayEnd::sink_failed;
@@ -133,7 +133,7 @@ Task<> relay(Io& io, Channel& from, Channel& to, Link& link, Flow& flow, RelayOw
   }
   flow.end = *end;
   // The half that ends second needs no FIN of its own: the session closes right behind it.
-  if (flow.end == RelayEnd::eof && !link.half_close()) to.shutdown_write();
+  if (flow.end == RelayEnd::eof && !link.half_close(from)) to.shutdown_write();
   guard.passed();
   Task<> rest = owner.relay_ended(io, flow);
   if (rest) co_await rest;

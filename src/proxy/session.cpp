@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <exception>
 
+#include "proxy/source_hash.hpp"
+
 namespace farol::proxy {
 namespace {
 
@@ -15,7 +17,7 @@ Session::Session(Io& io, Accepted& client, const SessionContext& context)
     : io_(io),
       context_(context),
       peer_(client.peer),
-      pool_(context.pools[client.listener]),
+      pool_(*context.pools[client.listener]),
       started_(Clock::now()),
       link_(io, std::move(client.socket), context.limits) {}
 
@@ -28,7 +30,8 @@ Task<> Session::serve(Io& io, Accepted client, const SessionContext& context) {
     co_await connecting;
   }
   if (lease) {
-    self.link_.start();
+    self.lease_ = &*lease;
+    self.link_.start(lease->meter());
     Spawned back;
     const auto backward = [&self](Io& other) {
       return relay(other, self.link_.server(), self.link_.client(), self.link_, self.out_, self);
@@ -61,10 +64,11 @@ Task<> Session::connect(std::optional<Lease>& chosen) {
   std::vector<std::uint64_t> tried;
   bool no_resources = false;
   const bool explain = context_.log.enabled(LogLevel::debug);
+  const std::uint64_t client = source_hash(peer_);
   refused_as_ = "SC";
   for (int attempt = 0; attempt <= context_.retries; ++attempt) {
     const TimePoint now = Clock::now();
-    std::optional<Lease> lease = context_.table.acquire(pool_, tried, now, explain);
+    std::optional<Lease> lease = context_.table.acquire(pool_, {tried, now, client, explain});
     if (!lease) break;
     if (explain) log_candidates(*lease);
     retries_ = attempt;
@@ -81,10 +85,11 @@ Task<> Session::connect(std::optional<Lease>& chosen) {
     Task<ConnectResult> connecting = connect_stream(link_.server(), lease->address, deadline);
     const ConnectResult result = co_await connecting;
     if (result == ConnectResult::connected) {
-      connect_time_ = Clock::now() - now;
-      lease->connected();
+      const TimePoint connected = Clock::now();
+      connect_time_ = connected - now;
       refused_as_ = nullptr;
-      chosen = std::move(lease);
+      chosen.emplace(std::move(*lease));
+      chosen->meter().connected(connected);
       co_return;
     }
     link_.close_server();
@@ -111,6 +116,7 @@ Task<> Session::connect(std::optional<Lease>& chosen) {
 
 Task<> Session::relay_ended(Io& io, const Flow& flow) {
   const bool from_client = &flow == &in_;
+  if (!from_client) judge_server();
   if (flow.end == RelayEnd::source_failed) return from_client ? reset_server(io) : end_client(io);
   if (flow.end == RelayEnd::sink_failed && !from_client) return reset_server(io);
   // If the server takes no more, its side ends by itself: the other relay still delivers what the server said.
@@ -123,6 +129,12 @@ Task<> Session::end_client(Io& io) {
   Task<> waiting = delivered(io, link_.client(), link_.fin_deadline(Clock::now()));
   co_await waiting;
   link_.finish(false);
+}
+
+/// A server that ends the connection before its first byte, while the client is still there, does not do its work.
+void Session::judge_server() const {
+  const bool ended_it = out_.end != RelayEnd::sink_failed && link_.end() == Link::End::open && !link_.client_closed();
+  if (ended_it && lease_->meter().unanswered()) lease_->closed_early(Clock::now());
 }
 
 /// The client reset: the server gets what came before, then a reset too.
