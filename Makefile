@@ -38,6 +38,7 @@ main = $(OBJ)/$(1)/main.o
 COMMON     := $(call area,common)
 MONITORING := $(call area,monitoring)
 HTTP       := $(call area,http)
+TRANSFER   := $(call area,transfer)
 PROXY      := $(call area,proxy)
 MONITOR    := $(call area,monitor)
 PROXYCTL   := $(call area,proxyctl)
@@ -58,7 +59,7 @@ $(OUT)/monitorUDP: $(COMMON) $(MONITORING) $(MONITOR) $(call main,monitor)
 	$(CXX) $(LDFLAGS) $^ $(FMT) -lcrypto -o $@
 $(OUT)/proxyctl: $(COMMON) $(MONITORING) $(PROXYCTL) $(call main,proxyctl)
 	$(CXX) $(LDFLAGS) $^ $(FMT) -lcrypto -lcurl -o $@
-$(OUT)/unit_tests: $(COMMON) $(MONITORING) $(HTTP) $(PROXY) $(MONITOR) $(PROXYCTL) $(TEST_OBJ)
+$(OUT)/unit_tests: $(COMMON) $(MONITORING) $(HTTP) $(TRANSFER) $(PROXY) $(MONITOR) $(PROXYCTL) $(TEST_OBJ)
 	$(CXX) $(LDFLAGS) $^ $(FMT) -lcrypto -lcurl -o $@
 
 # One static agent to copy to any Linux machine of this architecture: build/agent/monitorUDP.
