@@ -42,8 +42,9 @@ TRANSFER   := $(call area,transfer)
 PROXY      := $(call area,proxy)
 MONITOR    := $(call area,monitor)
 PROXYCTL   := $(call area,proxyctl)
+FILESERVER := $(call area,fileserver)
 
-PROGRAMS := $(OUT)/reverseProxy $(OUT)/monitorUDP $(OUT)/proxyctl
+PROGRAMS := $(OUT)/reverseProxy $(OUT)/monitorUDP $(OUT)/proxyctl $(OUT)/FastFileSrv
 TEST_OBJ := $(patsubst %.cpp,$(OBJ)/%.o,$(wildcard test/*.cpp test/*/*.cpp))
 
 .PHONY: all programs unit test check asan tsan bench agent install clean
@@ -59,7 +60,9 @@ $(OUT)/monitorUDP: $(COMMON) $(MONITORING) $(MONITOR) $(call main,monitor)
 	$(CXX) $(LDFLAGS) $^ $(FMT) -lcrypto -o $@
 $(OUT)/proxyctl: $(COMMON) $(MONITORING) $(PROXYCTL) $(call main,proxyctl)
 	$(CXX) $(LDFLAGS) $^ $(FMT) -lcrypto -lcurl -o $@
-$(OUT)/unit_tests: $(COMMON) $(MONITORING) $(HTTP) $(TRANSFER) $(PROXY) $(MONITOR) $(PROXYCTL) $(TEST_OBJ)
+$(OUT)/FastFileSrv: $(COMMON) $(TRANSFER) $(FILESERVER) $(call main,fileserver)
+	$(CXX) $(LDFLAGS) $^ $(FMT) -lcrypto -o $@
+$(OUT)/unit_tests: $(COMMON) $(MONITORING) $(HTTP) $(TRANSFER) $(PROXY) $(MONITOR) $(PROXYCTL) $(FILESERVER) $(TEST_OBJ)
 	$(CXX) $(LDFLAGS) $^ $(FMT) -lcrypto -lcurl -o $@
 
 # One static agent to copy to any Linux machine of this architecture: build/agent/monitorUDP.
