@@ -40,6 +40,7 @@ MONITORING := $(call area,monitoring)
 HTTP       := $(call area,http)
 TRANSFER   := $(call area,transfer)
 PROXY      := $(call area,proxy)
+GATEWAY    := $(call area,gateway)
 MONITOR    := $(call area,monitor)
 PROXYCTL   := $(call area,proxyctl)
 
@@ -59,7 +60,7 @@ $(OUT)/monitorUDP: $(COMMON) $(MONITORING) $(MONITOR) $(call main,monitor)
 	$(CXX) $(LDFLAGS) $^ $(FMT) -lcrypto -o $@
 $(OUT)/proxyctl: $(COMMON) $(MONITORING) $(PROXYCTL) $(call main,proxyctl)
 	$(CXX) $(LDFLAGS) $^ $(FMT) -lcrypto -lcurl -o $@
-$(OUT)/unit_tests: $(COMMON) $(MONITORING) $(HTTP) $(TRANSFER) $(PROXY) $(MONITOR) $(PROXYCTL) $(TEST_OBJ)
+$(OUT)/unit_tests: $(COMMON) $(MONITORING) $(HTTP) $(TRANSFER) $(PROXY) $(GATEWAY) $(MONITOR) $(PROXYCTL) $(TEST_OBJ)
 	$(CXX) $(LDFLAGS) $^ $(FMT) -lcrypto -lcurl -o $@
 
 # One static agent to copy to any Linux machine of this architecture: build/agent/monitorUDP.
