@@ -25,11 +25,14 @@ const char* to_string(ServerState state);
 
 /// A file server that has registered: the report's entry in known_hosts.
 struct Server {
-  ServerId id = 0;
+  Server(ServerId its_id, std::string its_name, const Address& its_address, TimePoint now, unsigned most_in_flight)
+      : id(its_id), name(std::move(its_name)), address(its_address), heard(now), rate(most_in_flight) {}
+
+  ServerId id;
   std::string name;
   Address address;
   ServerState state = ServerState::up;
-  TimePoint heard{};  ///< any datagram of its session
+  TimePoint heard;  ///< any datagram of its session
 
   RateModel rate;
   // Chunks come in the order they were asked for, so each has a place in one sequence, and gaps in it show losses.

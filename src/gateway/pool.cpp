@@ -17,8 +17,7 @@ const char* to_string(ServerState state) {
 }
 
 Server& Pool::add(TimePoint now, ServerId id, std::string name, const Address& address) {
-  Server server{.id = id, .name = std::move(name), .address = address, .heard = now, .rate = RateModel(options_.max_in_flight)};
-  return servers_.insert_or_assign(id, std::move(server)).first->second;
+  return servers_.insert_or_assign(id, Server(id, std::move(name), address, now, options_.max_in_flight)).first->second;
 }
 
 Server* Pool::find(ServerId id) {
