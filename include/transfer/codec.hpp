@@ -47,7 +47,7 @@ std::size_t encode(const Message& message, std::uint32_t session, std::uint32_t 
 
 /// Writes the header and the chunk number of a FileChunk whose `data_size` bytes the caller puts behind them, at
 /// kChunkDataAt: files are read straight into datagrams. Returns the datagram's size.
-/// REQUIRES: 1 <= data_size <= kMaxChunk, out.size() >= kMaxDatagram.
+/// REQUIRES: 1 <= data_size <= kMaxChunk, room for that datagram in `out`.
 std::size_t encode_chunk_around(std::uint64_t chunk, bool last, std::size_t data_size, std::uint32_t session,
                                 std::uint32_t request, std::span<std::uint8_t> out);
 inline constexpr std::size_t kChunkDataAt = kHeaderSize + 8;

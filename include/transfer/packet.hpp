@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <optional>
@@ -61,10 +62,10 @@ struct Challenge {
 
 /// The session is open: what follows carries its id and is sealed with its keys. In the pool once a Heartbeat came.
 struct Accept {
-  std::uint32_t session = 0;  ///< never 0
-  std::uint64_t salt = 0;     ///< drawn at random for each session; with the boot id it makes the keys differ
-  std::uint32_t heartbeat_ms = 0;
-  std::uint32_t silence_ms = 0;  ///< without any answer for so long, join again
+  std::uint32_t session = 0;       ///< never 0
+  std::uint64_t salt = 0;          ///< drawn at random for each session; with the boot id it makes the keys differ
+  std::uint32_t heartbeat_ms = 0;  ///< at least 100
+  std::uint32_t silence_ms = 0;    ///< without a word for so long, join again; above heartbeat_ms, at most 600 000
   bool operator==(const Accept&) const = default;
 };
 
@@ -112,6 +113,9 @@ struct FileChunk {
   std::uint64_t chunk = 0;
   bool last = false;                   ///< the file ends with it (the report's hasNext, inverted)
   std::span<const std::uint8_t> data;  ///< never empty; a view of the datagram it was decoded from
+  bool operator==(const FileChunk& other) const {
+    return chunk == other.chunk && last == other.last && std::ranges::equal(data, other.data);
+  }
 };
 
 enum class NotFoundReason : std::uint16_t {

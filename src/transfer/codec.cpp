@@ -12,6 +12,7 @@ namespace {
 
 constexpr std::uint16_t kMagic = 0xf5c2;
 constexpr std::uint16_t kLastFlag = 1;
+constexpr std::uint32_t kShortestHeartbeatMs = 100, kLongestSilenceMs = 600'000;
 constexpr std::string_view kStatTagLabel = "farol stat tag v1";
 
 std::span<const std::uint8_t> as_bytes(std::string_view text) {
