@@ -40,11 +40,12 @@ MONITORING := $(call area,monitoring)
 HTTP       := $(call area,http)
 TRANSFER   := $(call area,transfer)
 PROXY      := $(call area,proxy)
+GATEWAY    := $(call area,gateway)
 MONITOR    := $(call area,monitor)
 PROXYCTL   := $(call area,proxyctl)
 FILESERVER := $(call area,fileserver)
 
-PROGRAMS := $(OUT)/reverseProxy $(OUT)/monitorUDP $(OUT)/proxyctl $(OUT)/FastFileSrv
+PROGRAMS := $(OUT)/reverseProxy $(OUT)/monitorUDP $(OUT)/proxyctl $(OUT)/HttpGw $(OUT)/FastFileSrv
 TEST_OBJ := $(patsubst %.cpp,$(OBJ)/%.o,$(wildcard test/*.cpp test/*/*.cpp))
 
 .PHONY: all programs unit test check asan tsan bench agent install clean
@@ -60,9 +61,11 @@ $(OUT)/monitorUDP: $(COMMON) $(MONITORING) $(MONITOR) $(call main,monitor)
 	$(CXX) $(LDFLAGS) $^ $(FMT) -lcrypto -o $@
 $(OUT)/proxyctl: $(COMMON) $(MONITORING) $(PROXYCTL) $(call main,proxyctl)
 	$(CXX) $(LDFLAGS) $^ $(FMT) -lcrypto -lcurl -o $@
+$(OUT)/HttpGw: $(COMMON) $(HTTP) $(TRANSFER) $(GATEWAY) $(call main,gateway)
+	$(CXX) $(LDFLAGS) $^ $(FMT) -lcrypto -o $@
 $(OUT)/FastFileSrv: $(COMMON) $(TRANSFER) $(FILESERVER) $(call main,fileserver)
 	$(CXX) $(LDFLAGS) $^ $(FMT) -lcrypto -o $@
-$(OUT)/unit_tests: $(COMMON) $(MONITORING) $(HTTP) $(TRANSFER) $(PROXY) $(MONITOR) $(PROXYCTL) $(FILESERVER) $(TEST_OBJ)
+$(OUT)/unit_tests: $(COMMON) $(MONITORING) $(HTTP) $(TRANSFER) $(PROXY) $(GATEWAY) $(MONITOR) $(PROXYCTL) $(FILESERVER) $(TEST_OBJ)
 	$(CXX) $(LDFLAGS) $^ $(FMT) -lcrypto -lcurl -o $@
 
 # One static agent to copy to any Linux machine of this architecture: build/agent/monitorUDP.
