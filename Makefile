@@ -39,11 +39,14 @@ COMMON     := $(call area,common)
 LIBCOMMON  := $(OUT)/obj/common.a
 MONITORING := $(call area,monitoring)
 HTTP       := $(call area,http)
+TRANSFER   := $(call area,transfer)
 PROXY      := $(call area,proxy)
+GATEWAY    := $(call area,gateway)
 MONITOR    := $(call area,monitor)
 PROXYCTL   := $(call area,proxyctl)
+FILESERVER := $(call area,fileserver)
 
-PROGRAMS := $(OUT)/reverseProxy $(OUT)/monitorUDP $(OUT)/proxyctl
+PROGRAMS := $(OUT)/reverseProxy $(OUT)/monitorUDP $(OUT)/proxyctl $(OUT)/HttpGw $(OUT)/FastFileSrv
 TEST_OBJ := $(patsubst %.cpp,$(OBJ)/%.o,$(wildcard test/*.cpp test/*/*.cpp))
 
 .PHONY: all programs unit test check asan tsan bench agent install clean
@@ -59,7 +62,11 @@ $(OUT)/monitorUDP: $(MONITORING) $(MONITOR) $(call main,monitor) $(LIBCOMMON)
 	$(CXX) $(LDFLAGS) $^ $(FMT) -lcrypto -o $@
 $(OUT)/proxyctl: $(MONITORING) $(PROXYCTL) $(call main,proxyctl) $(LIBCOMMON)
 	$(CXX) $(LDFLAGS) $^ $(FMT) -lcrypto -lcurl -o $@
-$(OUT)/unit_tests: $(MONITORING) $(HTTP) $(PROXY) $(MONITOR) $(PROXYCTL) $(TEST_OBJ) $(LIBCOMMON)
+$(OUT)/HttpGw: $(HTTP) $(TRANSFER) $(GATEWAY) $(call main,gateway) $(LIBCOMMON)
+	$(CXX) $(LDFLAGS) $^ $(FMT) -lcrypto -luring -o $@
+$(OUT)/FastFileSrv: $(TRANSFER) $(FILESERVER) $(call main,fileserver) $(LIBCOMMON)
+	$(CXX) $(LDFLAGS) $^ $(FMT) -lcrypto -o $@
+$(OUT)/unit_tests: $(MONITORING) $(HTTP) $(TRANSFER) $(PROXY) $(GATEWAY) $(MONITOR) $(PROXYCTL) $(FILESERVER) $(TEST_OBJ) $(LIBCOMMON)
 	$(CXX) $(LDFLAGS) $^ $(FMT) -lcrypto -lcurl -luring -o $@
 
 # An archive, so that each program takes only what it uses.

@@ -92,6 +92,9 @@ class Cidr {
   int bits_ = 0;
 };
 
+/// Loopback, private and link-local ranges: who may register where there is no key.
+std::vector<Cidr> private_ranges();
+
 }  // namespace farol
 
 template <>

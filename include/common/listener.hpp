@@ -1,6 +1,7 @@
 #pragma once
 
 #include <optional>
+#include <string_view>
 
 #include "common/address.hpp"
 #include "common/fd.hpp"
@@ -12,8 +13,9 @@ namespace farol {
 /// Thread safety: any number of threads may accept at once; close_listening() from any thread.
 class Listener {
  public:
-  /// Throws StartError: "cannot listen on 0.0.0.0:80: Address already in use", with the way out where there is one.
-  explicit Listener(const Address& address);
+  /// Throws StartError: "cannot listen on 0.0.0.0:80: Address already in use", with the way out where there is one:
+  /// `try_instead` is what to start the program with on a machine that keeps low ports to itself.
+  explicit Listener(const Address& address, std::string_view try_instead = "--listen :8080");
 
   /// Another socket on the same address, for another reactor: the kernel spreads new clients over all of them
   /// (SO_REUSEPORT, which is set only now, so that a port taken by someone else was noticed).
@@ -37,7 +39,7 @@ class Listener {
 
  private:
   Listener() = default;
-  void bind_and_listen();
+  void bind_and_listen(std::string_view try_instead);
 
   Address address_;
   Fd fd_;

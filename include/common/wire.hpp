@@ -1,5 +1,7 @@
 #pragma once
 
+#include <algorithm>
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -14,6 +16,14 @@ class WireWriter {
   void u16(std::uint16_t v) { put(v, 2); }
   void u32(std::uint32_t v) { put(v, 4); }
   void u64(std::uint64_t v) { put(v, 8); }
+  void bytes(std::span<const std::uint8_t> data) {
+    if (!ok_ || out_.size() - at_ < data.size()) {
+      ok_ = false;
+      return;
+    }
+    std::copy(data.begin(), data.end(), out_.begin() + static_cast<std::ptrdiff_t>(at_));
+    at_ += data.size();
+  }
   [[nodiscard]] std::size_t size() const { return at_; }
   [[nodiscard]] bool ok() const { return ok_; }
 
@@ -40,6 +50,22 @@ class WireReader {
   std::uint16_t u16() { return static_cast<std::uint16_t>(take(2)); }
   std::uint32_t u32() { return static_cast<std::uint32_t>(take(4)); }
   std::uint64_t u64() { return take(8); }
+  /// A view of the next bytes; empty when there are not so many.
+  std::span<const std::uint8_t> bytes(std::size_t size) {
+    if (!ok_ || left() < size) {
+      ok_ = false;
+      return {};
+    }
+    at_ += size;
+    return in_.subspan(at_ - size, size);
+  }
+  template <std::size_t Size>
+  std::array<std::uint8_t, Size> array() {
+    std::array<std::uint8_t, Size> result{};
+    const auto data = bytes(Size);
+    std::copy(data.begin(), data.end(), result.begin());
+    return result;
+  }
   [[nodiscard]] std::size_t left() const { return in_.size() - at_; }
   [[nodiscard]] bool ok() const { return ok_; }
 

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <functional>
 
 #include "common/clock.hpp"
@@ -27,7 +28,9 @@ struct Limits {
 };
 
 /// Serves one HTTP/1.1 connection from accept to close: keep-alive, pipelined requests in order, every time-out kept.
-/// `respond` must outlive it. For an engine's Handler.
-Task<> serve_connection(Io& io, Accepted client, const Responder& respond, Limits limits);
+/// Once `*draining` is set, an idle connection ends, and any other with its present response. `respond` and `draining`
+/// must outlive it. For an engine's Handler.
+Task<> serve_connection(Io& io, Accepted client, const Responder& respond, Limits limits,
+                        const std::atomic<bool>* draining = nullptr);
 
 }  // namespace farol::http

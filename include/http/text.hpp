@@ -24,5 +24,7 @@ std::string_view host_of(std::string_view authority);
 
 /// "Sun, 06 Nov 1994 08:49:37 GMT" (RFC 9110, 5.6.7), whatever the locale.
 std::string http_date(std::chrono::system_clock::time_point time);
+/// Reads such a date, or one of the two obsolete forms that RFC 9110 wants understood. Empty when it is none.
+std::optional<std::chrono::sys_seconds> parse_http_date(std::string_view text);
 
 }  // namespace farol::http

@@ -5,7 +5,7 @@
 
 #include "common/address.hpp"
 #include "common/clock.hpp"
-#include "common/fd.hpp"
+#include "common/udp.hpp"
 #include "monitoring/key_ring.hpp"
 #include "monitoring/packet.hpp"
 
@@ -49,18 +49,16 @@ class MonitoringSocket {
   /// The next datagram waiting, or nothing (never blocks: wait on fd() first).
   std::optional<Received> receive();
 
-  [[nodiscard]] int fd() const { return fd_.get(); }
+  [[nodiscard]] int fd() const { return socket_.fd.get(); }
   /// What it is bound to, with the port that the kernel chose where it was asked to.
-  [[nodiscard]] Address local_address() const { return bound_; }
+  [[nodiscard]] Address local_address() const { return socket_.bound; }
 
  private:
   [[nodiscard]] Received judge(const PacketBytes& bytes, Envelope&& arrived) const;
 
   const End end_;
   const KeyRing& keys_;
-  Fd fd_;
-  int family_ = 0;  ///< the socket's own: AF_INET6 when dual stack
-  Address bound_;
+  UdpSocket socket_;
 };
 
 }  // namespace farol::monitoring

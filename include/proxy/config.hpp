@@ -51,7 +51,4 @@ struct Config {
 /// Parses the command line (and the file behind --config). An exit code means: done, as --help is. Throws UsageError.
 std::optional<int> parse_config(int argc, const char* const* argv, Config& config);
 
-/// Loopback, private and link-local ranges: who may register when there is no key.
-std::vector<Cidr> private_ranges();
-
 }  // namespace farol::proxy

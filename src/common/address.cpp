@@ -257,6 +257,14 @@ bool Cidr::contains(const Address& address) const {
 
 std::string Cidr::text() const { return base_.ip_text() + "/" + std::to_string(bits_); }
 
+std::vector<Cidr> private_ranges() {
+  std::vector<Cidr> ranges;
+  for (const char* text : {"127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "169.254.0.0/16", "::1/128",
+                           "fc00::/7", "fe80::/10"})
+    ranges.push_back(Cidr::parse(text));
+  return ranges;
+}
+
 }  // namespace farol
 
 std::size_t std::hash<farol::Address>::operator()(const farol::Address& address) const noexcept {

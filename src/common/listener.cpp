@@ -16,9 +16,10 @@ void set_option(const Fd& fd, int level, int name, int value) {
   check("setsockopt", ::setsockopt(fd.get(), level, name, &value, sizeof value));
 }
 
-std::string listen_failure(const Address& address, int error) {
+std::string listen_failure(const Address& address, int error, std::string_view try_instead = {}) {
   if (error == EACCES && address.port() < 1024)
-    return "port " + std::to_string(address.port()) + " needs CAP_NET_BIND_SERVICE (try --listen :8080)";
+    return "port " + std::to_string(address.port()) + " needs CAP_NET_BIND_SERVICE (try " +
+           std::string(try_instead) + ")";
   std::string where = address.text();
   if (address.family() == AF_INET6 && address.is_wildcard()) where = "0.0.0.0:" + std::to_string(address.port());
   return "cannot listen on " + where + ": " + error_text(error);
@@ -36,20 +37,20 @@ Fd open_socket(Address& address) {
 
 }  // namespace
 
-Listener::Listener(const Address& address) : address_(address) {
+Listener::Listener(const Address& address, std::string_view try_instead) : address_(address) {
   fd_ = open_socket(address_);
   if (!fd_) throw StartError(listen_failure(address_, errno));
-  bind_and_listen();
+  bind_and_listen(try_instead);
 }
 
-void Listener::bind_and_listen() {
+void Listener::bind_and_listen(std::string_view try_instead) {
   set_option(fd_, SOL_SOCKET, SO_REUSEADDR, 1);
   set_option(fd_, IPPROTO_TCP, TCP_NODELAY, 1);
   set_option(fd_, SOL_SOCKET, SO_KEEPALIVE, 1);
   if (address_.family() == AF_INET6) set_option(fd_, IPPROTO_IPV6, IPV6_V6ONLY, address_.is_wildcard() ? 0 : 1);
   const SockAddr raw = address_.raw();
   if (::bind(fd_.get(), raw.get(), raw.size) < 0 || ::listen(fd_.get(), kBacklog) < 0)
-    throw StartError(listen_failure(address_, errno));
+    throw StartError(listen_failure(address_, errno, try_instead));
   SockAddr bound;
   check("getsockname", ::getsockname(fd_.get(), bound.get(), &bound.size));
   address_ = Address::from(bound);
@@ -62,7 +63,7 @@ Listener Listener::twin() const {
   other.fd_ = open_socket(other.address_);
   if (!other.fd_) throw StartError(listen_failure(address_, errno));
   set_option(other.fd_, SOL_SOCKET, SO_REUSEPORT, 1);
-  other.bind_and_listen();
+  other.bind_and_listen({});
   return other;
 }
 

@@ -10,7 +10,7 @@
 namespace farol::http {
 namespace {
 
-constexpr std::array<std::pair<int, std::string_view>, 35> kReasons = {{
+constexpr std::array<std::pair<int, std::string_view>, 36> kReasons = {{
     {100, "Continue"},
     {200, "OK"},
     {201, "Created"},
@@ -45,6 +45,7 @@ constexpr std::array<std::pair<int, std::string_view>, 35> kReasons = {{
     {501, "Not Implemented"},
     {502, "Bad Gateway"},
     {503, "Service Unavailable"},
+    {504, "Gateway Timeout"},
     {505, "HTTP Version Not Supported"},
 }};
 
@@ -82,6 +83,13 @@ Response& Response::body(std::string_view content_type, std::string content) {
   return *this;
 }
 
+Response& Response::stream(std::string_view content_type, std::uint64_t length, std::unique_ptr<BodySource> source) {
+  add("Content-Type", content_type);
+  streamed_ = length;
+  source_ = std::move(source);
+  return *this;
+}
+
 std::string_view Response::field(std::string_view name) const {
   const auto found =
       std::find_if(fields_.begin(), fields_.end(), [&](const Field& field) { return same_word(field.name, name); });
@@ -104,7 +112,7 @@ std::string serialise(const Response& response, const Framing& framing) {
   out.append(reason_phrase(status)).append("\r\n");
   append(out, "Date", http_date(framing.now));
   for (const Field& field : response.fields()) append(out, field.name, field.value);
-  if (!bodiless) append(out, "Content-Length", std::to_string(response.body().size()));
+  if (!bodiless) append(out, "Content-Length", std::to_string(response.length()));
   append(out, "X-Content-Type-Options", "nosniff");
   append(out, "Connection", framing.keep_alive ? "keep-alive" : "close");
   out += "\r\n";

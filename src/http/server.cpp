@@ -20,13 +20,19 @@ Task<Response> ready(Response response) {
 /// `threads`, by expired(), which the engine asks.
 class Connection final : public Supervised {
  public:
-  Connection(Io& io, Fd socket, const Responder& respond, const Limits& limits)
-      : io_(io), channel_(io, std::move(socket)), respond_(respond), limits_(limits), parser_(limits.request) {}
+  Connection(Io& io, Fd socket, const Responder& respond, const Limits& limits, const std::atomic<bool>* draining)
+      : io_(io),
+        channel_(io, std::move(socket)),
+        respond_(respond),
+        limits_(limits),
+        draining_(draining),
+        parser_(limits.request) {}
 
   Task<> run();
 
   bool expired(TimePoint now) const override {
-    return now.time_since_epoch().count() >= write_deadline_.load(std::memory_order_relaxed);
+    return now.time_since_epoch().count() >= write_deadline_.load(std::memory_order_relaxed) ||
+           (idle_.load(std::memory_order_relaxed) && draining());
   }
   void cut(bool) override { channel_.shut_down(); }
 
@@ -38,7 +44,10 @@ class Connection final : public Supervised {
   Task<bool> refuse();
   Task<Response> answer(const Request& request);
   Task<bool> send(std::string bytes);
+  Task<bool> send_bytes(std::span<const std::byte> rest);
+  Task<bool> stream(std::string head, BodySource& source, std::uint64_t left);
   Task<> linger();
+  [[nodiscard]] bool draining() const { return draining_ != nullptr && draining_->load(std::memory_order_relaxed); }
   void arm(TimePoint deadline) {
     write_deadline_.store(deadline.time_since_epoch().count(), std::memory_order_relaxed);
   }
@@ -47,10 +56,12 @@ class Connection final : public Supervised {
   Channel channel_;
   const Responder& respond_;
   const Limits& limits_;
+  const std::atomic<bool>* const draining_;
   RequestParser parser_;
   bool first_ = true;
   RequestParser::Refusal refusal_;
   std::exception_ptr failure_;  ///< what the responder threw
+  std::atomic<bool> idle_{false};  ///< between two requests: nothing is owed to anybody
   std::atomic<Duration::rep> write_deadline_{kNever.time_since_epoch().count()};
 };
 
@@ -78,7 +89,9 @@ Task<Connection::Received> Connection::receive() {
       const bool sent = co_await sending;
       if (!sent) co_return Received::nothing;
     }
+    idle_.store(!started, std::memory_order_relaxed);
     const Wait wait = co_await channel_.more(deadline);
+    idle_.store(false, std::memory_order_relaxed);
     if (wait == Wait::timeout && parser_.started()) {
       refusal_ = {408, "the request did not arrive in time"};
       co_return Received::refused;
@@ -104,10 +117,12 @@ Task<bool> Connection::exchange() {
   const Request request = parser_.take();
   Task<Response> answering = answer(request);
   const Response response = co_await answering;
-  const bool keep_alive = request.keep_alive && !failure_;
-  Task<bool> sending = send(serialise(
-      response,
-      {.keep_alive = keep_alive, .head_only = request.method == "HEAD", .now = std::chrono::system_clock::now()}));
+  const bool keep_alive = request.keep_alive && !failure_ && !draining();
+  const bool head_only = request.method == "HEAD";
+  std::string head = serialise(
+      response, {.keep_alive = keep_alive, .head_only = head_only, .now = std::chrono::system_clock::now()});
+  const bool streamed = response.source() != nullptr && response.length() > 0 && !head_only;
+  Task<bool> sending = streamed ? stream(std::move(head), *response.source(), response.length()) : send(std::move(head));
   const bool sent = co_await sending;
   const bool going_on = sent && keep_alive;
   co_return going_on;
@@ -134,7 +149,35 @@ Task<Response> Connection::answer(const Request& request) {
 }
 
 Task<bool> Connection::send(std::string bytes) {
-  std::span<const std::byte> rest = std::as_bytes(std::span(bytes));
+  Task<bool> sending = send_bytes(std::as_bytes(std::span(bytes)));
+  const bool sent = co_await sending;
+  co_return sent;
+}
+
+/// The head waits for the first piece: a small body then leaves in one segment with it.
+Task<bool> Connection::stream(std::string head, BodySource& source, std::uint64_t left) {
+  while (left > 0) {
+    Task<std::span<const std::byte>> waiting = source.next(io_);
+    std::span<const std::byte> piece = co_await waiting;
+    if (piece.empty()) co_return false;
+    piece = piece.first(static_cast<std::size_t>(std::min<std::uint64_t>(piece.size(), left)));
+    left -= piece.size();
+    if (!head.empty()) {
+      const auto joined = piece.first(std::min(piece.size(), kSlice));
+      head.append(reinterpret_cast<const char*>(joined.data()), joined.size());
+      piece = piece.subspan(joined.size());
+      Task<bool> beginning = send(std::exchange(head, {}));
+      const bool begun = co_await beginning;
+      if (!begun) co_return false;
+    }
+    Task<bool> sending = send_bytes(piece);
+    const bool sent = co_await sending;
+    if (!sent) co_return false;
+  }
+  co_return true;
+}
+
+Task<bool> Connection::send_bytes(std::span<const std::byte> rest) {
   while (!rest.empty()) {
     const std::span<const std::byte> slice = rest.first(std::min(rest.size(), kSlice));
     const TimePoint deadline = Clock::now() + limits_.write_timeout;
@@ -168,8 +211,9 @@ Responder at_once(std::function<Response(const Request&)> respond) {
   return [respond = std::move(respond)](Io&, const Request& request) { return ready(respond(request)); };
 }
 
-Task<> serve_connection(Io& io, Accepted client, const Responder& respond, Limits limits) {
-  Connection connection(io, std::move(client.socket), respond, limits);
+Task<> serve_connection(Io& io, Accepted client, const Responder& respond, Limits limits,
+                        const std::atomic<bool>* draining) {
+  Connection connection(io, std::move(client.socket), respond, limits, draining);
   const Supervision supervision(io, connection);
   Task<> running = connection.run();
   co_await running;

@@ -72,4 +72,14 @@ std::string http_date(std::chrono::system_clock::time_point time) {
                      utc.tm_min, utc.tm_sec);
 }
 
+std::optional<std::chrono::sys_seconds> parse_http_date(std::string_view text) {
+  const std::string date(text);
+  for (const char* form : {"%a, %d %b %Y %H:%M:%S GMT", "%A, %d-%b-%y %H:%M:%S GMT", "%a %b %d %H:%M:%S %Y"}) {
+    std::tm utc{};
+    const char* const end = ::strptime(date.c_str(), form, &utc);
+    if (end != nullptr && *end == '\0') return std::chrono::sys_seconds(std::chrono::seconds(::timegm(&utc)));
+  }
+  return std::nullopt;
+}
+
 }  // namespace farol::http

@@ -178,12 +178,4 @@ std::optional<int> parse_config(int argc, const char* const* argv, Config& confi
   return std::nullopt;
 }
 
-std::vector<Cidr> private_ranges() {
-  std::vector<Cidr> ranges;
-  for (const char* text : {"127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "169.254.0.0/16", "::1/128",
-                           "fc00::/7", "fe80::/10"})
-    ranges.push_back(Cidr::parse(text));
-  return ranges;
-}
-
 }  // namespace farol::proxy

@@ -1,18 +1,11 @@
 #include "http/server.hpp"
 
-#include <poll.h>
-#include <sys/socket.h>
-
-#include <catch2/catch.hpp>
 #include <stdexcept>
-#include <string>
-#include <vector>
 
-#include "common/error.hpp"
-#include "common/listener.hpp"
-#include "common/threads_engine.hpp"
+#include "http/http_fixture.hpp"
 
 using namespace farol;
+using namespace farol::http_test;
 using namespace std::chrono_literals;
 
 namespace {
@@ -25,84 +18,9 @@ http::Response respond(const http::Request& request) {
   return http::plain(200, request.method + " " + request.target + " " + request.body);
 }
 
-/// The server on a port of its own.
-class Server {
- public:
-  explicit Server(http::Limits limits = {})
-      : limits_(limits),
-        engine_(
-            {&listener_},
-            [this](Io& io, Accepted c) { return http::serve_connection(io, std::move(c), responder_, limits_); },
-            ThreadsEngine::Options{}, log_) {}
-  [[nodiscard]] const Address& address() const { return listener_.address(); }
-  [[nodiscard]] std::size_t active() const { return engine_.active(); }
-
- private:
-  const Logger log_{-1, LogLevel::error, LogFormat::text};
-  const http::Limits limits_;
-  const http::Responder responder_ = http::at_once(&respond);
-  const Listener listener_{*Address::parse("127.0.0.1:0")};
-  ThreadsEngine engine_;
+struct Server : TestServer {
+  explicit Server(http::Limits limits = {}) : TestServer(http::at_once(&respond), limits) {}
 };
-
-/// A client's socket, with a limit on every wait so that a test fails instead of hanging.
-class Client {
- public:
-  explicit Client(const Server& server, int receive_buffer = 0)
-      : fd_(check("socket", ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0))) {
-    if (receive_buffer > 0) ::setsockopt(fd_.get(), SOL_SOCKET, SO_RCVBUF, &receive_buffer, sizeof receive_buffer);
-    const SockAddr to = server.address().raw();
-    check("connect", ::connect(fd_.get(), to.get(), to.size));
-  }
-
-  void say(std::string_view text) const {
-    REQUIRE(::send(fd_.get(), text.data(), text.size(), MSG_NOSIGNAL) == static_cast<ssize_t>(text.size()));
-  }
-  [[nodiscard]] bool has_heard(std::chrono::milliseconds within) const {
-    pollfd ready{fd_.get(), POLLIN, 0};
-    return ::poll(&ready, 1, static_cast<int>(within.count())) > 0;
-  }
-  void say_no_more() const { ::shutdown(fd_.get(), SHUT_WR); }
-
-  /// What arrives until `enough` says so or the server closes.
-  template <typename Enough>
-  std::string hear(Enough enough) const {
-    std::string heard;
-    std::vector<char> buffer(64 * 1024);
-    while (!enough(heard)) {
-      pollfd ready{fd_.get(), POLLIN, 0};
-      if (::poll(&ready, 1, 10'000) <= 0) return heard + "\n(nothing for 10 s)";
-      const ssize_t got = ::recv(fd_.get(), buffer.data(), buffer.size(), 0);
-      if (got < 0) return heard + "\n(reset)";
-      if (got == 0) break;
-      heard.append(buffer.data(), static_cast<std::size_t>(got));
-    }
-    return heard;
-  }
-  [[nodiscard]] std::string hear_to_end() const {
-    return hear([](const std::string&) { return false; });
-  }
-  [[nodiscard]] std::string hear_until(const std::string& end) const {
-    return hear([&](const std::string& heard) { return heard.find(end) != std::string::npos; });
-  }
-
- private:
-  Fd fd_;
-};
-
-std::string get(const std::string& target, const std::string& fields = "") {
-  return "GET " + target + " HTTP/1.1\r\nHost: x\r\n" + fields + "\r\n";
-}
-const std::string kClose = "Connection: close\r\n";
-
-std::string body_of(const std::string& response) {
-  const auto end = response.find("\r\n\r\n");
-  return end == std::string::npos ? "(no header end)" : response.substr(end + 4);
-}
-
-bool begins(const std::string& text, const std::string& with) {
-  return text.rfind(with, 0) == 0;
-}
 
 }  // namespace
 
@@ -222,9 +140,7 @@ TEST_CASE("a client that does not read is cut, and blocks nobody meanwhile") {
   const Client other(server);
   other.say(get("/other", kClose));
   CHECK(body_of(other.hear_to_end()) == "GET /other \n");
-  const auto limit = Clock::now() + 10s;
-  while (server.active() > 0 && Clock::now() < limit) ::poll(nullptr, 0, 10);
-  CHECK(server.active() == 0);
+  CHECK(server.becomes_idle());
   CHECK(stalled.hear_to_end().size() < kLarge);
 }
 

@@ -1,45 +1,12 @@
 #include <catch2/catch.hpp>
-#include <filesystem>
-#include <fstream>
-#include <map>
-#include <sstream>
 
+#include "document.hpp"
 #include "monitoring/golden.hpp"
 
 using namespace farol::monitoring;
-
-namespace {
-
-/// REQUIRES: run from the repository's root when compiled with a relative path.
-std::string read_repository_file(const std::string& name) {
-  const auto root = std::filesystem::path(__FILE__).parent_path().parent_path().parent_path();
-  std::ifstream file(root / name);
-  INFO("reading " << (root / name) << " (run the tests from the repository's root)");
-  REQUIRE(file.good());
-  return {std::istreambuf_iterator<char>(file), {}};
-}
-
-/// The fenced blocks of a page by what stands behind their opening fence.
-std::map<std::string, std::string> blocks_of(const std::string& page) {
-  std::map<std::string, std::string> blocks;
-  std::istringstream lines(page);
-  std::string line, name;
-  while (std::getline(lines, line)) {
-    if (line.starts_with("```")) {
-      name = name.empty() ? line.substr(3) : "";
-    } else if (!name.empty()) {
-      blocks[name] += line + "\n";
-    }
-  }
-  return blocks;
-}
-
-std::string without_space(std::string text) {
-  std::erase_if(text, [](unsigned char c) { return std::isspace(c) != 0; });
-  return text;
-}
-
-}  // namespace
+using farol::test::blocks_of;
+using farol::test::read_repository_file;
+using farol::test::without_space;
 
 TEST_CASE("docs/PROTOCOL.md: its examples are the bytes that we send", "[protocol_document]") {
   auto blocks = blocks_of(read_repository_file("docs/PROTOCOL.md"));

@@ -1,0 +1,97 @@
+#pragma once
+
+#include <atomic>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "common/log.hpp"
+#include "common/mutex.hpp"
+#include "common/stop_event.hpp"
+#include "common/thread.hpp"
+#include "gateway/fetcher.hpp"
+#include "gateway/sessions.hpp"
+#include "transfer/transfer_socket.hpp"
+
+namespace farol::gateway {
+
+/// What an operator sees of a server.
+struct ServerStatus {
+  std::string name;
+  Address address;
+  ServerState state = ServerState::up;
+  bool left_out = false;  ///< its chunks do not arrive
+  Duration heard_ago{}, rtt{};
+  double bytes_per_second = 0;
+  unsigned in_flight = 0, window = 0;
+  std::uint64_t chunks = 0, lost = 0, duplicates = 0;
+};
+struct PoolStatus {
+  std::vector<ServerStatus> servers;
+  std::size_t transfers = 0;
+  std::map<std::string, std::uint64_t> dropped;  ///< datagrams, by reason
+  std::uint64_t socket_drops = 0;                ///< that our receive buffer had no room for
+  bool ready = false;                            ///< some server is up
+};
+
+/// The report's demultiplexer: one thread that takes every datagram on the one UDP socket, gives each to the session and
+/// the transfer it belongs to, and sends what the Fetcher wants asked. Handlers call the rest from their own threads.
+///
+/// Owned by main. Thread safety: any thread may call the handlers' functions; mutex_ guards the Fetcher, and no system
+/// call is made under it but the ringing of bells. Socket and sessions are the demultiplexer thread's alone.
+class Demultiplexer {
+ public:
+  Demultiplexer(transfer::TransferSocket socket, const Sessions::Options& sessions, Fetcher::Options fetching,
+                const Logger& log);
+  ~Demultiplexer() { stop(); }
+  Demultiplexer(const Demultiplexer&) = delete;
+  Demultiplexer& operator=(const Demultiplexer&) = delete;
+
+  /// Fails what is still being fetched, says goodbye to the servers and ends the thread.
+  void stop();
+
+  // The handlers', as in Fetcher.
+  TransferId open(const std::string& path, Waiter& waiter);
+  void close(TransferId id);
+  Fetcher::Look look(TransferId id);
+  void fetch(TransferId id, std::uint64_t first, std::uint64_t end);
+  Fetcher::Taken take(TransferId id, SegmentBuffer used);
+  /// How many servers its chunks came from, and how many chunks had to be asked for again.
+  struct Tally {
+    std::size_t servers = 0;
+    std::uint64_t asked_again = 0;
+  };
+  Tally tally(TransferId id);
+
+  [[nodiscard]] PoolStatus status() const;
+
+ private:
+  void run();
+  void receive_all();
+  void receive(transfer::Arrival& arrival);
+  void advance();
+  void send(std::vector<Fetcher::Outgoing> outgoing);
+  void report(const std::vector<Fetcher::Event>& events);
+  void report_joined(const Sessions::Joined& joined);
+  void report_dropped(transfer::DropReason reason, const Address& peer);
+  void wait(TimePoint until);
+  void say_goodbye();
+
+  const Logger& log_;
+  Bell bell_;  ///< handlers ring it when there is something to ask for
+  std::atomic<bool> stopping_{false};
+
+  // The thread's.
+  transfer::TransferSocket socket_;
+  Sessions sessions_;
+  RateLimit drop_log_{std::chrono::seconds(1)};
+
+  mutable Mutex mutex_;
+  Fetcher fetcher_ GUARDED_BY(mutex_);
+  std::map<std::string, std::uint64_t> dropped_ GUARDED_BY(mutex_);  ///< copies, for the status
+  std::uint64_t socket_drops_ GUARDED_BY(mutex_) = 0;
+
+  Thread thread_;  // last: joined before what it uses goes
+};
+
+}  // namespace farol::gateway

@@ -1,0 +1,95 @@
+#include "gateway/server.hpp"
+
+#include <system_error>
+
+#include "common/error.hpp"
+#include "common/limits.hpp"
+
+namespace farol::gateway {
+namespace {
+
+constexpr std::size_t kAdminConnections = 64;
+constexpr const char* kWayOut = "HttpGw 0.0.0.0 8080";
+
+transfer::TransferSocket open_socket(const Address& address) {
+  const std::string port = std::to_string(address.port());
+  try {
+    return transfer::TransferSocket(address);
+  } catch (const std::system_error& error) {
+    if (error.code() == std::errc::address_in_use)
+      throw StartError("UDP " + port + " is taken (another gateway on this host? try " + kWayOut + ")");
+    throw StartError("cannot listen for file servers on UDP " + port + ": " + error.what());
+  }
+}
+
+}  // namespace
+
+GatewayServer::GatewayServer(const Config& config, const Logger& log)
+    : config_(config), log_(log), types_(MediaTypes::load()), listener_(config.listen, kWayOut) {
+  if (config.admin) admin_listener_.emplace(*config.admin);
+  Sessions::Options sessions;
+  sessions.allow = config.allow.empty() ? private_ranges() : config.allow;
+  demultiplexer_ =
+      std::make_unique<Demultiplexer>(open_socket(listener_.address()), sessions, Fetcher::Options{}, log);
+  handler_ = std::make_unique<Handler>(*demultiplexer_, types_, log);
+  start_clients();
+  start_admin();
+  log_start();
+}
+
+Task<> GatewayServer::serve(Io& io, Accepted client) const {
+  const std::string peer = client.peer.text();
+  const http::Responder respond = [this, &peer](Io& its_io, const http::Request& request) {
+    return handler_->respond(its_io, request, peer);
+  };
+  Task<> serving = http::serve_connection(io, std::move(client), respond, http::Limits{}, &draining_);
+  co_await serving;
+}
+
+void GatewayServer::start_clients() {
+  EngineOptions options;
+  options.max_connections = connections_within(raise_and_read_limits(), config_.engine == EngineKind::threads ? 1 : 0);
+  options.reactors = config_.workers;
+  options.name = "handler";
+  farol::Handler serve_client = [this](Io& io, Accepted client) { return serve(io, std::move(client)); };
+  clients_ = start_engine(config_.engine, {&listener_}, std::move(serve_client), options, log_);
+}
+
+void GatewayServer::start_admin() {
+  if (!admin_listener_) return;
+  admin_.emplace(*demultiplexer_);
+  admin_responder_ = http::at_once([this](const http::Request& request) { return admin_->respond(request); });
+  EngineOptions options;
+  options.max_connections = kAdminConnections;
+  options.idle_workers = 2;
+  options.name = "admin";
+  farol::Handler serve_client = [this](Io& io, Accepted client) {
+    return http::serve_connection(io, std::move(client), admin_responder_, http::Limits{});
+  };
+  admin_server_ = start_engine(EngineKind::threads, {&*admin_listener_}, std::move(serve_client), options, log_);
+}
+
+void GatewayServer::log_start() const {
+  log_.info("Running", {{"http", "http://" + listener_.address().text()}, {"file_servers", "UDP " + listener_.address().text()}});
+  if (admin_listener_) log_.info("admin", {{"url", "http://" + admin_listener_->address().text()}});
+  std::string ranges;
+  for (const Cidr& range : config_.allow.empty() ? private_ranges() : config_.allow)
+    ranges += (ranges.empty() ? "" : ",") + range.text();
+  log_.warn("file servers are not authenticated: any in these ranges may register", {{"allow", ranges}});
+}
+
+void GatewayServer::stop_accepting() {
+  draining_ = true;
+  clients_->stop();
+}
+
+void GatewayServer::finish() {
+  if (!clients_) return;
+  clients_->stop();
+  demultiplexer_->stop();  // whoever waits for a file learns that there will be none
+  clients_->cut();
+  clients_.reset();
+  admin_server_.reset();
+}
+
+}  // namespace farol::gateway

@@ -1,0 +1,428 @@
+#include "gateway/fetcher.hpp"
+
+#include <catch2/catch.hpp>
+
+#include "gateway/simulation.hpp"
+
+using namespace farol;
+using namespace farol::gateway_test;
+
+namespace {
+
+FakeServer::File file(std::size_t size, unsigned seed = 1) {
+  return {std::make_shared<const std::vector<std::uint8_t>>(pattern(size, seed))};
+}
+
+/// Some servers that all have "/f".
+struct World : Simulation {
+  explicit World(int servers, const FakeServer::File& its_file = file(1'000'000), const FakeServer& like = {},
+                 Fetcher::Options options = {})
+      : Simulation(1, options), content(*its_file.content) {
+    for (int i = 0; i < servers; ++i) ids.push_back(join(like));
+    give_all("f", its_file);
+  }
+  bool whole(const Download& download) const { return download.done && !download.failure && download.bytes == content; }
+  std::vector<std::uint8_t> content;
+  std::vector<ServerId> ids;
+};
+
+double seconds(const Simulation::Download& download) { return to_seconds(download.ended - download.began); }
+
+bool was_told(const Simulation& world, Fetcher::Event::Kind kind) {
+  return std::any_of(world.told.begin(), world.told.end(), [&](const auto& event) { return event.kind == kind; });
+}
+
+}  // namespace
+
+TEST_CASE("Fetcher: files of every awkward size arrive whole", "[fetcher]") {
+  for (const std::size_t size : {std::size_t{0}, std::size_t{1}, kChunkSize - 1, kChunkSize, kChunkSize + 1, kSegmentSize - 1,
+                                 kSegmentSize, kSegmentSize + 1, std::size_t{1'000'000}, std::size_t{20'000'000}}) {
+    World world(3, file(size));
+    const auto& download = world.get("f");
+    world.run();
+    CHECK(world.whole(download));
+    CHECK(world.sent_chunks == transfer::chunks_of(size, kChunkSize));
+  }
+}
+
+TEST_CASE("Fetcher: a range fetches its own chunks only", "[fetcher]") {
+  World world(3);
+  struct Range {
+    std::uint64_t first, end;
+  };
+  for (const Range range : {Range{0, 1}, {1183, 1185}, {75'775, 75'777}, {500'000, 600'000}, {999'999, 1'000'000}}) {
+    const auto before = world.sent_chunks;
+    const auto& download = world.get("f", range.first, range.end);
+    world.run();
+    CHECK(download.bytes == std::vector<std::uint8_t>(world.content.begin() + static_cast<std::ptrdiff_t>(range.first),
+                                                      world.content.begin() + static_cast<std::ptrdiff_t>(range.end)));
+    CHECK(world.sent_chunks - before == (range.end - 1) / kChunkSize - range.first / kChunkSize + 1);
+  }
+}
+
+TEST_CASE("Fetcher: all servers that have the file take part", "[fetcher]") {
+  World world(3, file(20'000'000));
+  const auto& download = world.get("f");
+  world.run();
+  CHECK(world.whole(download));
+  for (const ServerId id : world.ids) CHECK(world.server(id).chunks > 20'000'000 / kChunkSize / 5);
+  CHECK(seconds(download) < 1.3 * 20e6 / 600e6);
+}
+
+TEST_CASE("Fetcher: unequal servers each give what they can", "[fetcher]") {
+  World world(3, file(40'000'000));
+  world.server(world.ids[2]).bytes_per_second = 5e6;
+  const auto& download = world.get("f");
+  world.run();
+  CHECK(world.whole(download));
+  CHECK(seconds(download) < 1.4 * 40e6 / 405e6);
+}
+
+TEST_CASE("Fetcher: a missing file touches no server", "[fetcher]") {
+  World world(3);
+  const auto& missing = world.get("typo");
+  world.run();
+  CHECK(missing.failure == Failure::nobody_has_it);
+  const auto asked = world.server(world.ids[0]).requests;
+  const auto& again = world.get("typo");
+  world.run(1s);
+  CHECK(again.failure == Failure::nobody_has_it);
+  CHECK(world.server(world.ids[0]).requests == asked);  // remembered
+  CHECK(world.fetcher.pool().servers().size() == 3);
+  CHECK(world.fetcher.pool().any_up());
+  CHECK(world.told.empty());
+  world.at(3s, [&] { world.get("typo"); });
+  world.run(4s);
+  CHECK(world.server(world.ids[0]).requests == asked + 1);  // but not for long
+  const auto& there = world.get("f");
+  world.run();
+  CHECK(world.whole(there));
+}
+
+TEST_CASE("Fetcher: one server that has the file is enough", "[fetcher]") {
+  World world(3);
+  world.server(world.ids[0]).files.clear();
+  world.server(world.ids[2]).files.clear();
+  const auto& download = world.get("f");
+  world.run();
+  CHECK(world.whole(download));
+}
+
+TEST_CASE("Fetcher: why a file does not come", "[fetcher]") {
+  SECTION("nobody is there") {
+    World world(0);
+    const auto& download = world.get("f");
+    world.run();
+    CHECK(download.failure == Failure::no_server);
+    CHECK(seconds(download) < 0.1);
+  }
+  SECTION("who has it cannot read it") {
+    World world(2);
+    world.server(1).files["f"].broken = transfer::NotFoundReason::io_error;
+    world.server(2).files.clear();
+    const auto& download = world.get("f");
+    world.run();
+    CHECK(download.failure == Failure::server_error);
+  }
+  SECTION("forbidden and directories are not there") {
+    World world(2);
+    world.server(1).files["f"].broken = transfer::NotFoundReason::forbidden;
+    world.server(2).files["f"].broken = transfer::NotFoundReason::not_regular;
+    const auto& download = world.get("f");
+    world.run();
+    CHECK(download.failure == Failure::nobody_has_it);
+  }
+  SECTION("one that answers nothing but heartbeats") {
+    World world(2);
+    world.server(1).files.clear();
+    world.server(2).files.clear();
+    world.server(2).alive = false;
+    const std::function<void()> beat = [&] {
+      world.fetcher.receive(world.now, 2, {.type = transfer::PacketType::heartbeat}, transfer::Heartbeat{});
+      world.at(1s, beat);
+    };
+    world.at(1s, beat);
+    const auto& download = world.get("f");
+    world.run();
+    CHECK(download.failure == Failure::no_answer);
+  }
+  SECTION("one that died is not waited for longer than its heartbeats") {
+    World world(2);
+    world.server(1).files.clear();
+    world.server(2).alive = false;
+    const auto& download = world.get("f");
+    world.run();
+    CHECK(download.failure == Failure::nobody_has_it);
+    CHECK(seconds(download) < 3.1);
+  }
+}
+
+TEST_CASE("Fetcher: a server that dies costs its chunks and no more", "[fetcher]") {
+  World world(3, file(40'000'000));
+  const auto& download = world.get("f");
+  world.at(20ms, [&] { world.server(2).alive = false; });
+  world.run();
+  CHECK(world.whole(download));
+  CHECK(seconds(download) < 40e6 / 400e6 + 0.05);
+  world.run(4s);
+  CHECK(world.fetcher.pool().servers().at(2).state == ServerState::up);  // time has not gone on: nothing was asked
+}
+
+TEST_CASE("Fetcher: a silent server becomes suspect, then down, and comes back", "[fetcher]") {
+  World world(2);
+  world.server(2).alive = false;
+  const auto& waiting = world.get("slow");  // keeps time going
+  static_cast<void>(waiting);
+  world.server(1).alive = false;
+  world.run(3500ms);
+  CHECK(world.fetcher.pool().servers().at(2).state == ServerState::suspect);
+  world.at(0us, [&] { world.get("slow"); });
+  world.run(0us);
+  const std::function<void()> tick = [&] { world.at(100ms, tick); };
+  Simulation::Download pending;
+  for (int i = 0; i < 30; ++i) {
+    world.now += 100ms;
+    world.fetcher.advance(world.now);
+  }
+  CHECK(world.fetcher.pool().servers().at(2).state == ServerState::down);
+  CHECK_FALSE(world.fetcher.pool().any_up());
+  world.fetcher.receive(world.now, 2, {.type = transfer::PacketType::heartbeat}, transfer::Heartbeat{});
+  CHECK(world.fetcher.pool().servers().at(2).state == ServerState::up);
+  for (auto& event : world.fetcher.take_events()) world.told.push_back(event);
+  CHECK(was_told(world, Fetcher::Event::Kind::suspect));
+  CHECK(was_told(world, Fetcher::Event::Kind::down));
+  CHECK(was_told(world, Fetcher::Event::Kind::back));
+  world.server(2).alive = true;
+  const auto& download = world.get("f");
+  world.run();
+  CHECK(world.whole(download));
+}
+
+TEST_CASE("Fetcher: a server whose large packets never arrive is left out", "[fetcher]") {
+  World world(4, file(5'000'000));
+  world.server(1).large_packets = world.server(2).large_packets = false;
+  const auto& first = world.get("f");
+  world.run();
+  CHECK(world.whole(first));
+  CHECK(seconds(first) < 0.2);
+  CHECK(was_told(world, Fetcher::Event::Kind::left_out));
+  CHECK(world.fetcher.pool().servers().at(1).state == ServerState::up);
+  const auto& second = world.get("f");
+  world.run();
+  CHECK(world.whole(second));
+  CHECK(seconds(second) < 0.05);
+}
+
+TEST_CASE("Fetcher: when large packets of nobody arrive, it says so in the end", "[fetcher]") {
+  World world(2);
+  world.server(1).large_packets = world.server(2).large_packets = false;
+  const auto& download = world.get("f");
+  world.run();
+  CHECK(download.failure == Failure::no_answer);
+  CHECK(seconds(download) < 31);
+}
+
+TEST_CASE("Fetcher: a new server helps at once", "[fetcher]") {
+  World world(1, file(40'000'000));
+  const auto& download = world.get("f");
+  world.at(50ms, [&] { world.join(world.server(1)); });
+  world.run();
+  CHECK(world.whole(download));
+  CHECK(world.server(2).chunks > 8000);
+  CHECK(seconds(download) < 0.16);
+}
+
+TEST_CASE("Fetcher: only equal versions share a transfer", "[fetcher]") {
+  SECTION("most servers decide") {
+    World world(3);
+    world.server(1).files["f"] = file(1'000'000, 2);
+    const auto& download = world.get("f");
+    world.run();
+    CHECK(world.whole(download));
+    CHECK(world.server(1).chunks == 0);
+  }
+  SECTION("of two, the newer") {
+    World world(2);
+    world.server(1).files["f"] = file(1'000'000, 2);
+    world.server(1).files["f"].mtime_ns = 0;
+    const auto& download = world.get("f");
+    world.run();
+    CHECK(world.whole(download));
+    CHECK(world.server(1).chunks == 0);
+  }
+  SECTION("content unknown, modified in the same nanosecond: equal") {
+    auto unhashed = file(10'000'000);
+    unhashed.hashed = false;
+    World world(3, unhashed);
+    const auto& download = world.get("f");
+    world.run();
+    CHECK(world.whole(download));
+    for (const ServerId id : world.ids) CHECK(world.server(id).chunks > 0);
+  }
+  SECTION("content unknown, modified in the same second: not known to be equal") {
+    auto unhashed = file(10'000'000);
+    unhashed.hashed = false;
+    unhashed.mtime_ns = 1'700'000'000'000'000'000;
+    World world(3, unhashed);
+    const auto& download = world.get("f");
+    world.run();
+    CHECK(world.whole(download));
+    int used = 0;
+    for (const ServerId id : world.ids) used += world.server(id).chunks > 0 ? 1 : 0;
+    CHECK(used == 1);
+  }
+}
+
+TEST_CASE("Fetcher: servers help once their content is known", "[fetcher]") {
+  auto unhashed = file(200'000'000);
+  unhashed.hashed = false;
+  unhashed.mtime_ns = 1'700'000'000'000'000'000;
+  World world(2, unhashed, {.bytes_per_second = 50e6});
+  world.at(700ms, [&] {
+    for (const ServerId id : world.ids) world.server(id).files["f"].hashed = true;
+  });
+  const auto& download = world.get("f");
+  world.run();
+  CHECK(world.whole(download));
+  CHECK(world.server(1).chunks > 50'000);
+  CHECK(world.server(2).chunks > 50'000);
+}
+
+TEST_CASE("Fetcher: a file that changes is never mixed", "[fetcher]") {
+  World world(2, file(40'000'000));
+  const auto change = [&](ServerId id) {
+    world.server(id).files["f"] = file(40'000'000, 9);
+    world.server(id).files["f"].mtime_ns = 77;
+  };
+  SECTION("on one server: the other goes on") {
+    world.at(30ms, [&] { change(1); });
+    const auto& download = world.get("f");
+    world.run();
+    CHECK(world.whole(download));
+  }
+  SECTION("on both: it fails") {
+    world.at(30ms, [&] { change(1), change(2); });
+    const auto& download = world.get("f");
+    world.run();
+    CHECK(download.failure == Failure::version_changed);
+    CHECK(std::equal(download.bytes.begin(), download.bytes.end(), world.content.begin()));
+  }
+  SECTION("held for equal by time, and different by content: it fails") {
+    auto unhashed = file(40'000'000);
+    unhashed.hashed = false;
+    auto other = file(40'000'000, 5);
+    other.hashed = false;
+    world.server(1).files["f"] = unhashed;
+    world.server(2).files["f"] = other;
+    for (const ServerId id : world.ids) world.server(id).bytes_per_second = 10e6;
+    world.at(100ms, [&] { world.server(1).files["f"].hashed = world.server(2).files["f"].hashed = true; });
+    const auto& download = world.get("f");
+    world.run();
+    CHECK(download.failure == Failure::version_changed);
+  }
+}
+
+TEST_CASE("Fetcher: several requests share the pool fairly", "[fetcher]") {
+  World world(3, file(20'000'000));
+  std::vector<const Simulation::Download*> downloads;
+  for (int i = 0; i < 5; ++i) downloads.push_back(&world.get("f"));
+  world.run();
+  const double each = 5 * 20e6 / 600e6;
+  for (const auto* download : downloads) {
+    CHECK(world.whole(*download));
+    CHECK(seconds(*download) > 0.7 * each);
+    CHECK(seconds(*download) < 1.3 * each);
+  }
+}
+
+TEST_CASE("Fetcher: a slow client holds its own transfer back, with bounded memory", "[fetcher]") {
+  World world(3, file(40'000'000));
+  const auto& slow = world.get("f", 0, ~std::uint64_t{0}, 20e6);
+  const auto& fast = world.get("f");
+  world.run();
+  CHECK(world.whole(slow));
+  CHECK(world.whole(fast));
+  CHECK(seconds(slow) < 2.2);
+  CHECK(seconds(fast) < 0.15);
+  CHECK(slow.most_buffers <= (8U << 20U) / kSegmentSize + 10);
+}
+
+TEST_CASE("Fetcher: a reader that pauses for minutes is not told that it stalled", "[fetcher]") {
+  World world(1, file(40'000'000));
+  const auto& download = world.get("f", 0, ~std::uint64_t{0}, 200e3);
+  world.run(400s);
+  CHECK(world.whole(download));
+}
+
+TEST_CASE("Fetcher: a client that goes away leaves nothing behind", "[fetcher]") {
+  World world(2, file(40'000'000));
+  const auto& download = world.get("f");
+  world.at(20ms, [&] { world.abandon(download); });
+  world.run();
+  CHECK(world.fetcher.transfers() == 0);
+  const auto& next = world.get("f");
+  world.run();
+  CHECK(world.whole(next));
+}
+
+TEST_CASE("Fetcher: loss costs what is lost", "[fetcher]") {
+  const double loss = GENERATE(.01, .05);
+  FakeServer lossy;
+  lossy.weather.loss = loss;
+  World world(3, file(40'000'000), lossy);
+  const auto& download = world.get("f");
+  world.run();
+  CHECK(world.whole(download));
+  CHECK(seconds(download) < 40e6 / 600e6 / (loss < .02 ? .8 : .5));
+  CHECK(static_cast<double>(world.sent_chunks) < (1 + 2 * loss + .02) * 40e6 / kChunkSize);
+}
+
+TEST_CASE("Fetcher: a long way is filled", "[fetcher]") {
+  FakeServer far;
+  far.weather.delay = 10ms;
+  far.weather.loss = GENERATE(.0, .01);
+  far.bytes_per_second = 40e6;
+  World world(3, file(60'000'000), far);
+  const auto& download = world.get("f");
+  world.run();
+  CHECK(world.whole(download));
+  CHECK(seconds(download) < 1.6 * 60e6 / 120e6);
+}
+
+TEST_CASE("Fetcher: all that is in flight fits the receive buffer", "[fetcher]") {
+  Fetcher::Options options;
+  options.pool.max_in_flight = 500;
+  FakeServer far;
+  far.weather.delay = 5ms;
+  World world(6, file(10'000'000), far, options);
+  std::vector<const Simulation::Download*> downloads;
+  for (int i = 0; i < 4; ++i) downloads.push_back(&world.get("f"));
+  unsigned most = 0;
+  const std::function<void()> look = [&] {
+    unsigned in_flight = 0;
+    for (const auto& [id, server] : world.fetcher.pool().servers()) in_flight += server.rate.in_flight();
+    most = std::max(most, in_flight);
+    world.at(1ms, look);
+  };
+  world.at(1ms, look);
+  world.run();
+  for (const auto* download : downloads) CHECK(world.whole(*download));
+  CHECK(most > 400);
+  CHECK(most <= 500);
+}
+
+TEST_CASE("Fetcher: messages that answer nothing are counted and change nothing", "[fetcher]") {
+  World world(1);
+  using namespace transfer;
+  const auto bytes = pattern(2000, 3);
+  Fetcher& fetcher = world.fetcher;
+  fetcher.receive(world.now, 1, {.request = 99}, FileInfo{});
+  fetcher.receive(world.now, 1, {.request = 99}, FileChunk{0, true, std::span(bytes).first(10)});
+  fetcher.receive(world.now, 1, {.request = 99}, FileNotFound{});
+  fetcher.receive(world.now, 7, {.request = 99}, FileInfo{});
+  fetcher.receive(world.now, 1, {.request = 99}, Accept{});
+  CHECK(fetcher.unexpected() == 4);  // a refusal of nothing is one, too
+  const auto& download = world.get("f");
+  world.run();
+  CHECK(world.whole(download));
+}
