@@ -183,16 +183,24 @@ void Simulation::run(Duration limit) {
            std::all_of(clients_.begin(), clients_.end(), [](const auto& client) { return client->download.done; });
   };
   flush();
-  while (!all_done() && now < end) {
-    const TimePoint next = std::min({events_.empty() ? kNever : events_.begin()->first, fetcher.next_deadline(now), end});
-    now = std::max(now, next);
-    for (int batch = 0; batch < 64 && !events_.empty() && events_.begin()->first <= now; ++batch) {
-      const auto what = std::move(events_.begin()->second);
-      events_.erase(events_.begin());
-      what();
-    }
-    flush();
+  while (!all_done() && now < end) step(end);
+}
+
+void Simulation::pass(Duration time) {
+  const TimePoint end = now + time;
+  flush();
+  while (now < end) step(end);
+}
+
+void Simulation::step(TimePoint end) {
+  const TimePoint next = std::min({events_.empty() ? kNever : events_.begin()->first, fetcher.next_deadline(now), end});
+  now = std::max(now, next);
+  for (int batch = 0; batch < 64 && !events_.empty() && events_.begin()->first <= now; ++batch) {
+    const auto what = std::move(events_.begin()->second);
+    events_.erase(events_.begin());
+    what();
   }
+  flush();
 }
 
 }  // namespace farol::gateway_test
