@@ -89,7 +89,19 @@ TEST_CASE("gateway: files come whole over HTTP from three file servers, on both 
   CHECK(answer.find("Content-Type: image/jpeg\r\n") != std::string::npos);
   CHECK(answer.find("Content-Length: 3\r\n") != std::string::npos);
   CHECK(answer.find("Last-Modified: Sun, 13 Sep 2020 12:26:40 GMT\r\n") != std::string::npos);
-  CHECK(answer.find("ETag: \"") != std::string::npos);
+  CHECK(answer.find("ETag: ") != std::string::npos);
+}
+
+TEST_CASE("gateway: the entity tag is strong once the content has been hashed", "[gateway]") {
+  const System system(1);
+  system.write("f", "content");
+  std::string answer = system.ask(get("/f", kClose));
+  CHECK(answer.find("ETag: ") != std::string::npos);
+  for (int i = 0; i < 500 && answer.find("ETag: \"ed7002b439e9ac845f22357d822bac14\"") == std::string::npos; ++i) {
+    ::poll(nullptr, 0, 20);
+    answer = system.ask(get("/f", kClose));
+  }
+  CHECK(answer.find("ETag: \"ed7002b439e9ac845f22357d822bac14\"\r\n") != std::string::npos);  // of its SHA-256
 }
 
 TEST_CASE("gateway: every status has its cause", "[gateway]") {

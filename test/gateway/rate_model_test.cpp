@@ -19,13 +19,14 @@ struct Line {
   TimePoint now{1h};
   unsigned sent = 0, lost = 0, delivered = 0;
 
+  struct Chunk {
+    TimePoint asked, arrives;
+    bool lost;
+  };
+  std::deque<Chunk> way{};
+  TimePoint free{};
+
   void run(Duration time) {
-    struct Chunk {
-      TimePoint asked, arrives;
-      bool lost;
-    };
-    std::deque<Chunk> way;
-    TimePoint free = now;
     for (const TimePoint end = now + time; now < end; now += 100us) {
       while (!way.empty() && way.front().arrives <= now) {
         if (way.front().lost) {

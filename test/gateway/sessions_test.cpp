@@ -182,7 +182,7 @@ TEST_CASE("Sessions: the address follows the newest datagram of a session", "[se
   peer.talk();
   const ServerId id = peer.joined()->joined->id;
   const auto beat = [&] {
-    network.now += 2s;
+    network.now += 1100ms;
     peer.link.tick({}, network.now);
     return peer.link.take_outgoing().at(0).datagram;
   };
