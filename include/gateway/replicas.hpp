@@ -66,7 +66,7 @@ class Replicas {
   /// The servers that have the chosen version.
   [[nodiscard]] std::vector<std::pair<ServerId, const Replica*>> members() const;
   [[nodiscard]] const Replica* find(ServerId server) const;
-  [[nodiscard]] TimePoint next_deadline(const Pool& pool) const;
+  [[nodiscard]] TimePoint next_deadline(TimePoint now, const Pool& pool) const;
 
  private:
   void choose();

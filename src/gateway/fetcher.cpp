@@ -250,7 +250,7 @@ TimePoint Fetcher::next_deadline(TimePoint now) const {
   }
   for (const auto& [id, transfer] : transfers_) {
     if (transfer.failure || (transfer.window && transfer.window->finished())) continue;
-    next = std::min(next, transfer.replicas.next_deadline(pool_));
+    next = std::min(next, transfer.replicas.next_deadline(now, pool_));
     if (!transfer.replicas.version()) next = std::min(next, transfer.progress + options_.lookup_timeout);
     if (!transfer.running() || !transfer.starved) continue;
     next = std::min(next, transfer.progress + options_.stall_timeout);
@@ -267,7 +267,7 @@ TransferId Fetcher::open(TimePoint now, std::string path, Waiter& waiter) {
   return id;
 }
 
-void Fetcher::close(TransferId id) {
+void Fetcher::finish(TransferId id) {
   transfers_.erase(id);
   std::erase_if(stats_, [id](const auto& entry) { return entry.second.transfer == id; });
 }

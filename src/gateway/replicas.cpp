@@ -179,8 +179,9 @@ const Replicas::Replica* Replicas::find(ServerId server) const {
   return found == replicas_.end() ? nullptr : &found->second;
 }
 
-TimePoint Replicas::next_deadline(const Pool& pool) const {
-  TimePoint next = version_ ? kNever : wait_until_;
+TimePoint Replicas::next_deadline(TimePoint now, const Pool& pool) const {
+  // Past, and nothing chosen: whoever has it is down just now, and to wait for that is the pool's.
+  TimePoint next = version_ || wait_until_ <= now ? kNever : wait_until_;
   for (const auto& [id, replica] : replicas_) {
     const auto server = pool.servers().find(id);
     if (server != pool.servers().end() && server->second.state == ServerState::up)

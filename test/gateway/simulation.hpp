@@ -92,6 +92,7 @@ class Simulation {
   std::map<ServerId, FakeServer> servers_;
   std::vector<std::unique_ptr<Client>> clients_;
   ServerId next_server_ = 1;
+  int at_once_ = 0;  ///< steps without time going on
 };
 
 }  // namespace farol::gateway_test
