@@ -95,7 +95,7 @@ struct RequestFile {
   std::uint16_t chunk_size = 0;   ///< kMinChunk to kMaxChunk; 0 for `stat`
   std::uint32_t pace_us = 0;      ///< least time between two bursts of this session; 0: at once
   std::uint64_t first_chunk = 0;  ///< 0 for `stat`
-  std::uint64_t mask = 0;         ///< bit i (value 1 << i) asks for chunk first_chunk + i; 0 for `stat` only
+  std::uint64_t mask = 0;         ///< 0 for `stat` only
   VersionTag tag{};               ///< the stat or the content tag that the server's file must still have
   std::string path;               ///< valid_path()
   bool operator==(const RequestFile&) const = default;
@@ -133,13 +133,11 @@ struct FileNotFound {
   NotFoundReason reason = NotFoundReason::not_found;
   bool operator==(const FileNotFound&) const = default;
 };
-
 /// These chunks of the request are not wanted any more. A hint.
 struct Cancel {
   std::uint64_t mask = 0;
   bool operator==(const Cancel&) const = default;
 };
-
 /// The sender stops; there is no answer.
 struct Goodbye {
   bool operator==(const Goodbye&) const = default;

@@ -42,7 +42,8 @@ bool in_range(const NewConnection& m) {
   return valid_name(m.name);
 }
 bool in_range(const Accept& m) {
-  return m.session != 0 && m.heartbeat_ms != 0 && m.silence_ms > m.heartbeat_ms;
+  return m.session != 0 && m.heartbeat_ms >= kShortestHeartbeatMs && m.silence_ms > m.heartbeat_ms &&
+         m.silence_ms <= kLongestSilenceMs;
 }
 bool in_range(const RequestFile& m) {
   if (!valid_path(m.path)) return false;

@@ -234,8 +234,8 @@ TEST_CASE("GatewayLink: heartbeats, sooner when one was lost; then it joins agai
   CHECK(beats.back() - beats[beats.size() - 2] == 500);
   CHECK_FALSE(gateway.link.joined());
   CHECK(gateway.link.joining_since() == lost);
-  gateway.now += 1ms;
-  gateway.join();  // with new ids and the same name
+  gateway.now += GatewayLink::kFirstRetry;
+  gateway.join();
 }
 
 TEST_CASE("GatewayLink: traffic counts as a sign of life", "[gateway_link]") {
