@@ -26,7 +26,7 @@ struct Ask {
 };
 
 /// What was asked of the servers and is still owed, and when it must be held for lost (RFC 9002, 6): by a gap in the
-/// sequence that a server's chunks come in, by the ninth part of a round trip after a later one came, or by silence.
+/// sequence that a server's chunks come in, by an eighth of a round trip after a later one came, or by silence.
 /// The receiver can decide this alone since a server answers in the order it is asked. Never touches a window: what is
 /// given up is handed back. Not thread-safe; Fetcher's.
 class Asks {

@@ -52,7 +52,7 @@ class Demultiplexer {
 
   // The handlers', as in Fetcher.
   TransferId open(const std::string& path, Waiter& waiter);
-  void close(TransferId id);
+  void finish(TransferId id);
   Fetcher::Look look(TransferId id);
   void fetch(TransferId id, std::uint64_t first, std::uint64_t end);
   Fetcher::Taken take(TransferId id, SegmentBuffer used);

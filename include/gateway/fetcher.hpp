@@ -57,9 +57,9 @@ class Fetcher {
   void fail_all();
 
   // The handlers'. A waiter is rung at most once for each time that its handler found nothing new.
-  /// The waiter must live until close().
+  /// The waiter must live until finish().
   TransferId open(TimePoint now, std::string path, Waiter& waiter);
-  void close(TransferId id);
+  void finish(TransferId id);
   struct Look {
     std::optional<transfer::FileInfo> version;
     std::optional<Failure> failure;

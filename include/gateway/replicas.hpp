@@ -66,16 +66,18 @@ class Replicas {
   /// The servers that have the chosen version.
   [[nodiscard]] std::vector<std::pair<ServerId, const Replica*>> members() const;
   [[nodiscard]] const Replica* find(ServerId server) const;
-  [[nodiscard]] TimePoint next_deadline(const Pool& pool) const;
+  [[nodiscard]] TimePoint next_deadline(TimePoint now, const Pool& pool) const;
 
  private:
   void choose();
-  void judge(Replica& replica, bool was_member);
+  void judge(ServerId server, Replica& replica, bool was_member);
+  [[nodiscard]] bool belongs(ServerId server, const Replica& replica) const;
   [[nodiscard]] std::optional<Failure> verdict(const Pool& pool) const;
 
   std::string path_;
   std::map<ServerId, Replica> replicas_;
   std::optional<transfer::FileInfo> version_;
+  ServerId home_ = 0;  ///< whose version was chosen: the only one that needs no comparing
   TimePoint began_ = kNever;
   TimePoint wait_until_ = kNever;  ///< for further answers
   bool mixed_ = false;

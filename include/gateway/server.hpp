@@ -28,6 +28,9 @@ class GatewayServer {
   /// No new connections; those that are idle end, the others with their present response.
   void stop_accepting();
   [[nodiscard]] std::size_t active() const { return clients_->active(); }
+  /// Where it listens, with the port that the kernel chose where it was asked to.
+  [[nodiscard]] const Address& address() const { return listener_.address(); }
+  [[nodiscard]] PoolStatus status() const { return demultiplexer_->status(); }
   /// Ends what is left and says goodbye to the servers.
   void finish();
 

@@ -55,9 +55,9 @@ TransferId Demultiplexer::open(const std::string& path, Waiter& waiter) {
   return id;
 }
 
-void Demultiplexer::close(TransferId id) {
+void Demultiplexer::finish(TransferId id) {
   MutexLock lock(mutex_);
-  fetcher_.close(id);
+  fetcher_.finish(id);
 }
 
 Fetcher::Look Demultiplexer::look(TransferId id) {

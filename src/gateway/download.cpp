@@ -11,7 +11,7 @@ constexpr Duration kPatience = std::chrono::minutes(2);
 Download::Download(Demultiplexer& demultiplexer, Io& io, const std::string& path)
     : demultiplexer_(demultiplexer), bell_(io), id_(demultiplexer.open(path, *this)) {}
 
-Download::~Download() { demultiplexer_.close(id_); }
+Download::~Download() { demultiplexer_.finish(id_); }
 
 Task<Fetcher::Look> Download::look() {
   Fetcher::Look look;

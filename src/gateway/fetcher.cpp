@@ -12,7 +12,8 @@ using namespace transfer;
 
 constexpr std::uint64_t kLeastAhead = 512U << 10U;
 constexpr unsigned kLeastBudget = 8;
-constexpr unsigned kLeftOutAt = 2;  ///< time-outs in a row
+constexpr unsigned kLeftOutAt = 2;   ///< time-outs in a row
+constexpr unsigned kWorthTelling = 4;  ///< of them: one or two are the machine's own pauses
 constexpr unsigned kMostDoublings = 6;
 constexpr Duration kFirstPause = std::chrono::milliseconds(100), kLongestPause = std::chrono::seconds(5);
 
@@ -61,7 +62,7 @@ void Fetcher::on(TimePoint now, Server& server, RequestId request, const FileChu
     ++unexpected_;
     return;
   }
-  if (server.timeouts >= kLeftOutAt) tell(Event::Kind::delivers_again, server);
+  if (server.timeouts >= kWorthTelling) tell(Event::Kind::delivers_again, server);
   const auto bit = static_cast<unsigned>(chunk.chunk % kSegmentChunks);
   const TransferId id = ask->transfer;
   Asks::Returns returns;
@@ -161,7 +162,7 @@ void Fetcher::advance_servers(TimePoint now) {
   }
   for (auto& [id, server] : pool_.servers()) {
     if (!asks_.advance(now, server, returns) || server.timeouts < kLeftOutAt) continue;
-    if (server.timeouts == kLeftOutAt) tell(Event::Kind::left_out, server);
+    if (server.timeouts == kWorthTelling) tell(Event::Kind::left_out, server);
     server.rate.collapse();
     server.left_out_until =
         now + std::min(kFirstPause * (1 << std::min(server.timeouts - kLeftOutAt, kMostDoublings)), kLongestPause);
@@ -249,7 +250,7 @@ TimePoint Fetcher::next_deadline(TimePoint now) const {
   }
   for (const auto& [id, transfer] : transfers_) {
     if (transfer.failure || (transfer.window && transfer.window->finished())) continue;
-    next = std::min(next, transfer.replicas.next_deadline(pool_));
+    next = std::min(next, transfer.replicas.next_deadline(now, pool_));
     if (!transfer.replicas.version()) next = std::min(next, transfer.progress + options_.lookup_timeout);
     if (!transfer.running() || !transfer.starved) continue;
     next = std::min(next, transfer.progress + options_.stall_timeout);
@@ -266,7 +267,7 @@ TransferId Fetcher::open(TimePoint now, std::string path, Waiter& waiter) {
   return id;
 }
 
-void Fetcher::close(TransferId id) {
+void Fetcher::finish(TransferId id) {
   transfers_.erase(id);
   std::erase_if(stats_, [id](const auto& entry) { return entry.second.transfer == id; });
 }

@@ -68,25 +68,27 @@ void Replicas::answered(TimePoint now, ServerId server, const FileInfo& info) {
   replica.tries = 0;
   replica.ask_again = info.content ? kNever : now + kHashWait;
   if (version_)
-    judge(replica, was_member);
+    judge(server, replica, was_member);
   else if (wait_until_ == kNever)
     wait_until_ = now + std::clamp<Duration>(2 * (now - began_), kLeastWait, kMostWait);
 }
 
+bool Replicas::belongs(ServerId server, const Replica& replica) const {
+  return interchangeable(*version_, replica.info) || (server == home_ && replica.info.stat_tag == version_->stat_tag &&
+                                                      !(replica.info.content && version_->content));
+}
+
 /// Places one answer beside the version that was chosen before it came.
-void Replicas::judge(Replica& replica, bool was_member) {
-  const bool member = interchangeable(*version_, replica.info);
-  if (!member) {
+void Replicas::judge(ServerId server, Replica& replica, bool was_member) {
+  if (!belongs(server, replica)) {
     replica.state = State::differs;
     // Held for equal by its modification time, and its content has turned out to be another.
     if (was_member && replica.info.stat_tag == version_->stat_tag) mixed_ = true;
   } else if (replica.info.content && !version_->content) {
     version_->content = replica.info.content;
     for (auto& [id, other] : replicas_)
-      if (other.state == State::has || other.state == State::differs) {
-        other.state = State::has;
-        if (!interchangeable(*version_, other.info)) other.state = State::differs;
-      }
+      if (other.state == State::has || other.state == State::differs)
+        other.state = belongs(id, other) ? State::has : State::differs;
   }
 }
 
@@ -148,18 +150,20 @@ void Replicas::choose() {
   std::ptrdiff_t most = 0;
   for (const auto& [id, candidate] : replicas_) {
     if (candidate.state != State::has) continue;
-    const auto equal = std::count_if(replicas_.begin(), replicas_.end(), [&](const auto& other) {
-      return other.second.state == State::has && interchangeable(candidate.info, other.second.info);
+    const auto equal = std::count_if(replicas_.begin(), replicas_.end(), [&, self = id](const auto& other) {
+      return other.second.state == State::has &&
+             (other.first == self || interchangeable(candidate.info, other.second.info));
     });
     const bool newer = best != nullptr && candidate.info.mtime_ns > best->info.mtime_ns;
     if (best == nullptr || equal > most || (equal == most && newer)) {
       best = &candidate;
       most = equal;
+      home_ = id;
     }
   }
   version_ = best->info;
   for (auto& [id, replica] : replicas_)
-    if (replica.state == State::has) judge(replica, false);
+    if (replica.state == State::has) judge(id, replica, false);
 }
 
 std::vector<std::pair<ServerId, const Replicas::Replica*>> Replicas::members() const {
@@ -175,8 +179,9 @@ const Replicas::Replica* Replicas::find(ServerId server) const {
   return found == replicas_.end() ? nullptr : &found->second;
 }
 
-TimePoint Replicas::next_deadline(const Pool& pool) const {
-  TimePoint next = version_ ? kNever : wait_until_;
+TimePoint Replicas::next_deadline(TimePoint now, const Pool& pool) const {
+  // Past, and nothing chosen: whoever has it is down just now, and to wait for that is the pool's.
+  TimePoint next = version_ || wait_until_ <= now ? kNever : wait_until_;
   for (const auto& [id, replica] : replicas_) {
     const auto server = pool.servers().find(id);
     if (server != pool.servers().end() && server->second.state == ServerState::up)

@@ -33,7 +33,7 @@ Server* doubtful(const std::vector<Server*>& servers) {
 /// How many of `chunks` this server has room for and delivers within `seconds`.
 unsigned portion(const Server& server, unsigned chunks, double seconds) {
   const unsigned room = server.rate.room();
-  if (room < std::min(chunks, kWorthwhile)) return 0;
+  if (room < std::min({chunks, kWorthwhile, server.rate.window()})) return 0;
   chunks = std::min(chunks, room);
   if (seconds_for(server, chunks) <= seconds) return chunks;
   const double in_time = (seconds - to_seconds(server.rate.rtt.least())) * server.rate.rate() - server.rate.in_flight();

@@ -1,6 +1,7 @@
 #include "gateway/simulation.hpp"
 
 #include <algorithm>
+#include <stdexcept>
 
 namespace farol::gateway_test {
 namespace {
@@ -51,7 +52,7 @@ class Simulation::Client final : public Waiter {
   void finish() {
     if (std::exchange(download.done, true)) return;
     download.ended = world_.now;
-    world_.fetcher.close(id_);
+    world_.fetcher.finish(id_);
   }
 
   Download download;
@@ -183,16 +184,26 @@ void Simulation::run(Duration limit) {
            std::all_of(clients_.begin(), clients_.end(), [](const auto& client) { return client->download.done; });
   };
   flush();
-  while (!all_done() && now < end) {
-    const TimePoint next = std::min({events_.empty() ? kNever : events_.begin()->first, fetcher.next_deadline(now), end});
-    now = std::max(now, next);
-    for (int batch = 0; batch < 64 && !events_.empty() && events_.begin()->first <= now; ++batch) {
-      const auto what = std::move(events_.begin()->second);
-      events_.erase(events_.begin());
-      what();
-    }
-    flush();
+  while (!all_done() && now < end) step(end);
+}
+
+void Simulation::pass(Duration time) {
+  const TimePoint end = now + time;
+  flush();
+  while (now < end) step(end);
+}
+
+void Simulation::step(TimePoint end) {
+  const TimePoint next = std::min({events_.empty() ? kNever : events_.begin()->first, fetcher.next_deadline(now), end});
+  if (next <= now && ++at_once_ > 10'000) throw std::logic_error("time stands still: a deadline that nothing meets");
+  if (next > now) at_once_ = 0;
+  now = std::max(now, next);
+  for (int batch = 0; batch < 64 && !events_.empty() && events_.begin()->first <= now; ++batch) {
+    const auto what = std::move(events_.begin()->second);
+    events_.erase(events_.begin());
+    what();
   }
+  flush();
 }
 
 }  // namespace farol::gateway_test

@@ -69,6 +69,8 @@ class Simulation {
   void at(Duration from_now, std::function<void()> what) { events_.emplace(now + from_now, std::move(what)); }
   /// Until every download is done, or so long.
   void run(Duration limit = 120s);
+  /// So long, whatever happens.
+  void pass(Duration time);
 
   TimePoint now{std::chrono::hours(1)};
   Fetcher fetcher;
@@ -82,6 +84,7 @@ class Simulation {
   void carry(ServerId id, const transfer::Header& header, transfer::Message message, std::size_t size, bool to_server);
   void serve(ServerId id, RequestId request, const transfer::RequestFile& asked);
   void flush();
+  void step(TimePoint end);
   bool chance(double share) { return std::uniform_real_distribution<>()(random_) < share; }
 
   std::mt19937 random_;
@@ -89,6 +92,7 @@ class Simulation {
   std::map<ServerId, FakeServer> servers_;
   std::vector<std::unique_ptr<Client>> clients_;
   ServerId next_server_ = 1;
+  int at_once_ = 0;  ///< steps without time going on
 };
 
 }  // namespace farol::gateway_test

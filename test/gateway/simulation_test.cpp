@@ -77,9 +77,9 @@ void run_world(unsigned seed) {
   }
   world.run(300s);
   for (const Wanted& each : wanted) {
-    CAPTURE(seed, each.file, each.first, each.end, each.download->bytes.size());
+    CAPTURE(seed, to_seconds(each.download->ended - each.download->began), each.file, each.first, each.end, each.download->bytes.size());
     REQUIRE(each.download->done);
-    REQUIRE_FALSE(each.download->failure);
+    if (each.download->failure) FAIL(to_string(*each.download->failure));
     const auto& content = *contents[each.file].content;
     REQUIRE(each.download->bytes == std::vector<std::uint8_t>(content.begin() + static_cast<std::ptrdiff_t>(each.first),
                                                               content.begin() + static_cast<std::ptrdiff_t>(each.end)));

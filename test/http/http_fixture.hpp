@@ -48,10 +48,11 @@ class TestServer {
 /// A client's socket, with a limit on every wait so that a test fails instead of hanging.
 class Client {
  public:
-  explicit Client(const TestServer& server, int receive_buffer = 0)
+  explicit Client(const TestServer& server, int receive_buffer = 0) : Client(server.address(), receive_buffer) {}
+  explicit Client(const Address& address, int receive_buffer = 0)
       : fd_(check("socket", ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0))) {
     if (receive_buffer > 0) ::setsockopt(fd_.get(), SOL_SOCKET, SO_RCVBUF, &receive_buffer, sizeof receive_buffer);
-    const SockAddr to = server.address().raw();
+    const SockAddr to = address.raw();
     check("connect", ::connect(fd_.get(), to.get(), to.size));
   }
 
