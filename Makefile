@@ -1,4 +1,4 @@
-# Farol. Targets: all test check asan tsan bench agent install clean.
+# Farol. Targets: all test check asan tsan bench bench-choice agent install clean.
 # VARIANT=asan|tsan builds the same tree with sanitizers into build/<variant>/.
 
 VERSION  := 0.1.0
@@ -49,7 +49,7 @@ FILESERVER := $(call area,fileserver)
 PROGRAMS := $(OUT)/reverseProxy $(OUT)/monitorUDP $(OUT)/proxyctl $(OUT)/HttpGw $(OUT)/FastFileSrv
 TEST_OBJ := $(patsubst %.cpp,$(OBJ)/%.o,$(wildcard test/*.cpp test/*/*.cpp))
 
-.PHONY: all programs unit test check asan tsan bench agent install clean
+.PHONY: all programs unit test check asan tsan bench bench-choice agent install clean
 .DELETE_ON_ERROR:
 
 all: programs
@@ -95,6 +95,16 @@ tsan:
 	$(MAKE) VARIANT=tsan programs unit
 bench: programs
 	scripts/bench
+
+# What a choice costs, by Google Benchmark: make bench-choice [ARGS=--benchmark_filter=acquire].
+bench-choice: $(OUT)/bench/choice
+	$< $(ARGS)
+$(OUT)/bench/choice: $(COMMON) $(MONITORING) $(HTTP) $(PROXY) $(OBJ)/bench/choice/choice.o
+	@mkdir -p $(@D)
+	$(CXX) $(LDFLAGS) $^ $(FMT) -lcrypto -lbenchmark -o $@
+$(OBJ)/bench/%.o: bench/%.cpp
+	@mkdir -p $(@D)
+	$(CXX) $(CXXFLAGS) -c $< -o $@
 
 install: programs
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/systemd/system $(DESTDIR)$(PREFIX)/share/doc/farol

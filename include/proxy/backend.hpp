@@ -36,7 +36,7 @@ class Backend {
   /// When it may get a new connection. `report` leaves out who is silent, and has no last resort: someone who looks dead
   /// but is not forbidden by an operator or its agent.
   [[nodiscard]] Tier tier(TimePoint now, Policy policy) const;
-  /// All but the score, which is its pool's to say.
+  /// All but the score and how often it was chosen, which are its pool's to say.
   [[nodiscard]] BackendStatus status(TimePoint now) const;
   /// "10.1.1.1:80", for logs.
   [[nodiscard]] std::string name() const { return key.address.text(); }

@@ -14,6 +14,7 @@
 #include "common/mutex.hpp"
 #include "common/stop_event.hpp"
 #include "proxy/backend.hpp"
+#include "proxy/connection_meter.hpp"
 #include "proxy/pool.hpp"
 
 namespace farol::proxy {

@@ -7,7 +7,7 @@
 #include "common/clock.hpp"
 #include "common/io.hpp"
 #include "common/mutex.hpp"
-#include "proxy/signals.hpp"
+#include "proxy/connection_meter.hpp"
 
 namespace farol::proxy {
 

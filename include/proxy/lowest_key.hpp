@@ -4,8 +4,8 @@
 
 namespace farol::proxy {
 
-/// The least recently chosen among those whose key is within `tie` of the lowest. Two passes over contiguous memory,
-/// without a branch that depends on the data: the whole cost of `weighted`, `report` and `least-connections`.
+/// The least recently chosen among those whose key is within `tie` of the lowest. Two passes over contiguous memory
+/// in vectors: the whole cost of `weighted`, `report` and `least-connections`.
 std::optional<Pick> pick_lowest(const Candidates& candidates, double tie);
 
 }  // namespace farol::proxy

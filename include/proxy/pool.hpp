@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "common/mutex.hpp"
+#include "common/spin_mutex.hpp"
 #include "proxy/decision.hpp"
 #include "proxy/policy.hpp"
 #include "proxy/signals.hpp"
@@ -65,6 +65,7 @@ class Pool {
   /// False while it has connections: nothing is removed then.
   bool remove(Backend& backend);
   void publish(const Backend& backend, const Standing& standing);
+  [[nodiscard]] std::uint64_t times_chosen(const Backend& backend);
   /// The last decisions that were kept, the newest first: all of them when there are few, some when there are many.
   [[nodiscard]] std::vector<Decision> decisions();
 
@@ -72,10 +73,10 @@ class Pool {
   struct Entry {
     Backend* backend = nullptr;
     Standing standing;
+    std::uint64_t chosen = 0;  ///< so many times
   };
 
   [[nodiscard]] Candidates candidates() REQUIRES(mutex_);
-  [[nodiscard]] std::uint32_t busy(std::size_t slot, std::uint32_t open) const REQUIRES(mutex_);
   void revalue(std::size_t slot) REQUIRES(mutex_);
   void expose(Tier tier) REQUIRES(mutex_);
   void expose_best_tier() REQUIRES(mutex_);
@@ -89,7 +90,7 @@ class Pool {
 
   const WeightedConfig& config_;
 
-  Mutex mutex_;
+  SpinMutex mutex_;
   // One entry per back-end in each, at the slot that its signals name.
   std::vector<double> key_ GUARDED_BY(mutex_);  ///< kNotNow outside the exposed tier
   std::vector<std::uint64_t> chosen_at_ GUARDED_BY(mutex_);

@@ -7,7 +7,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
-#include <utility>
 
 #include "common/clock.hpp"
 
@@ -49,9 +48,23 @@ class ChangedSet {
 /// that serves a connection to it, read by choices and by the tick. Owned by the back-end's row.
 class alignas(64) BackendSignals {
  public:
-  std::atomic<std::uint32_t> open{0};  ///< connections, from the choice to the end; a row stays while there is one
-  std::atomic<std::uint32_t> owed{0};  ///< those on which a reply is owed: the client spoke last
-  std::atomic<std::uint64_t> total{0};
+  /// Our connections at one moment: from the choice to the end, and those of them on which a reply is owed, because the
+  /// client spoke last.
+  struct Connections {
+    std::uint32_t open = 0, owed = 0;
+  };
+  [[nodiscard]] Connections connections() const noexcept {
+    const std::uint64_t both = connections_.load();
+    return {static_cast<std::uint32_t>(both), static_cast<std::uint32_t>(both >> 32)};
+  }
+  [[nodiscard]] std::uint32_t open() const noexcept { return connections().open; }
+  /// A connection begins, its reply owed.
+  void opened() noexcept { connections_.fetch_add(kOpen + kOwed); }
+  /// It ends. The last access to the row, which may go once it has no connection.
+  void closed(bool owed) noexcept { connections_.fetch_sub(kOpen + (owed ? kOwed : 0)); }
+  void owes() noexcept { connections_.fetch_add(kOwed); }
+  void paid() noexcept { connections_.fetch_sub(kOwed); }
+
   std::atomic<std::uint32_t> slot{0};  ///< its place in the pool
 
   /// A first byte came after `time`. Added to each is a millisecond: below that it is scheduling that differs, not load.
@@ -74,71 +87,13 @@ class alignas(64) BackendSignals {
   std::uint32_t take_flowing() noexcept { return flowing_.exchange(0, std::memory_order_relaxed); }
 
  private:
+  static constexpr std::uint64_t kOpen = 1, kOwed = std::uint64_t{1} << 32;
+  std::atomic<std::uint64_t> connections_{0};
+
   static constexpr std::uint64_t kOne = std::uint64_t{1} << 48;  ///< count above, sum of logarithms below: one addition
   static constexpr double kScale = 1 << 20;
   std::atomic<std::uint64_t> first_bytes_{0};
   std::atomic<std::uint32_t> flowing_{0};
-};
-
-/// What one connection tells of its back-end. A connection is busy while a reply is owed (from the choice on, and
-/// whenever the client spoke last) or flows. Changes cost one addition, everything else a load: a reply that flows on
-/// is counted once a tick, and that it has ended is known by its not being counted again, without a timer.
-/// client_spoke() and server_spoke() are each for one thread at a time; the rest before and after both.
-class ConnectionMeter {
- public:
-  /// REQUIRES: the connection has been counted in `signals` as open and owed. Both outlive the meter.
-  ConnectionMeter(BackendSignals& signals, ChangedSet& changed, TimePoint chosen)
-      : signals_(&signals), changed_(&changed), chosen_(chosen), connected_(chosen) {}
-  ConnectionMeter(ConnectionMeter&& other) noexcept
-      : signals_(std::exchange(other.signals_, nullptr)),
-        changed_(other.changed_),
-        chosen_(other.chosen_),
-        connected_(other.connected_) {}
-  ConnectionMeter& operator=(ConnectionMeter&&) = delete;
-  ~ConnectionMeter() {
-    if (signals_ == nullptr) return;
-    if (owed_.load(std::memory_order_relaxed)) signals_->owed.fetch_sub(1);
-    changed_->mark(signals_->slot.load(std::memory_order_relaxed));
-    signals_->open.fetch_sub(1);  // last: from here on the row may go
-  }
-
-  void connected(TimePoint now) { connected_ = now; }
-  void client_spoke(TimePoint now) noexcept {
-    if (asked_.load(std::memory_order_relaxed) == 0)
-      asked_.store(now.time_since_epoch().count(), std::memory_order_relaxed);
-    if (owed_.load(std::memory_order_relaxed) || owed_.exchange(true)) return;
-    signals_->owed.fetch_add(1);
-    changed_->mark(signals_->slot.load(std::memory_order_relaxed));
-  }
-  void server_spoke(TimePoint now) noexcept {
-    const auto tick = now.time_since_epoch() / kTick;
-    if (owed_.load(std::memory_order_relaxed) && owed_.exchange(false)) {
-      signals_->owed.fetch_sub(1);
-      changed_->mark(signals_->slot.load(std::memory_order_relaxed));
-      if (!std::exchange(answered_, true)) signals_->first_byte(now - chosen_ - client_silence());
-    } else if (tick != last_tick_) {
-      signals_->flowed();
-    }
-    last_tick_ = tick;
-  }
-  /// The back-end has sent nothing yet. For the thread of server_spoke().
-  [[nodiscard]] bool unanswered() const { return !answered_; }
-
- private:
-  /// What the client took before it said anything is not the back-end's time.
-  [[nodiscard]] Duration client_silence() const {
-    const Clock::rep asked = asked_.load(std::memory_order_relaxed);
-    return asked == 0 ? Duration::zero()
-                      : std::max(TimePoint(Duration(asked)) - connected_, Duration::zero());
-  }
-
-  BackendSignals* signals_;
-  ChangedSet* changed_;
-  TimePoint chosen_, connected_;
-  std::atomic<bool> owed_{true};
-  std::atomic<Clock::rep> asked_{0};  ///< when the client first spoke; 0: not yet
-  bool answered_ = false;             ///< this and the next: the thread of server_spoke()
-  Clock::rep last_tick_ = 0;
 };
 
 }  // namespace farol::proxy

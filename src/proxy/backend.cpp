@@ -93,7 +93,7 @@ Backend::Answer Backend::take_response(const monitoring::ProbeResponse& response
 }
 
 void Backend::take_load(const monitoring::ProbeResponse& response, TimePoint now) {
-  estimates_.take_report(response.load, signals.open, now);
+  estimates_.take_report(response.load, signals.open(), now);
   agent.draining = response.draining;
   if (agent.listening && !response.listening) {
     check = Check::unknown;
@@ -145,7 +145,7 @@ bool Backend::check_alive() {
 }
 
 bool Backend::forgotten(TimePoint now, const MonitoringConfig& config) const {
-  if (source != Source::agent || signals.open > 0) return false;
+  if (source != Source::agent || signals.open() > 0) return false;
   return agent.leaving || now - agent.last_packet > kForgottenAfter * std::max(agent.register_interval,
                                                                               config.alive_interval);
 }
@@ -203,8 +203,7 @@ BackendStatus Backend::status(TimePoint now) const {
   view.source = source;
   view.state = state(now);
   estimates_.fill(view, now);
-  view.connections_active = signals.open;
-  view.connections_total = signals.total;
+  view.connections_active = signals.open();
   view.connections_failed = connections_failed;
   view.ejected_for = is_ejected(now) ? ejected_until_ - now : Duration::zero();
   view.conflicts = conflicts;

@@ -136,8 +136,9 @@ std::vector<BackendStatus> BackendTable::status(TimePoint now) {
   {
     MutexLock lock(mutex_);
     for (const auto& [id, backend] : rows_) {
-      const Pool& own = pools_.at(backend->key.pool);
+      Pool& own = pools_.at(backend->key.pool);
       BackendStatus status = backend->status(now);
+      status.connections_total = own.times_chosen(*backend);
       if (own.policy == Policy::weighted) {
         status.components = weighted_score(backend->load_view(now), own.view, options_.weighted).components;
         status.score = status.components.sum();

@@ -67,9 +67,9 @@ LoadView Estimates::view(bool reporting, const BackendSignals& signals, TimePoin
   view.failure = failure_.at(now, config_);
   view.first_byte = first_byte_.value();
   view.first_byte_trust = first_byte_.trust(now, config_);
-  const std::uint32_t open = signals.open;
-  view.open = open;
-  view.busy = std::min(open, signals.owed + flowing_);
+  const BackendSignals::Connections own = signals.connections();
+  view.open = own.open;
+  view.busy = std::min(own.open, own.owed + flowing_);
   return view;
 }
 

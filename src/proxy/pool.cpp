@@ -12,6 +12,10 @@ constexpr std::size_t kKept = 64;         ///< decisions remembered
 constexpr std::size_t kConsidered = 16;   ///< candidates shown of each
 constexpr double kKeptPerSecond = 10;     ///< in the long run; kKept at once
 
+std::uint32_t busy(const Standing& standing, BackendSignals::Connections own) {
+  return std::min(own.open, own.owed + standing.flowing);
+}
+
 template <typename Value>
 void take_out(std::vector<Value>& values, std::size_t slot) {
   values[slot] = std::move(values.back());
@@ -24,7 +28,7 @@ Pool::Pool(std::string name_, Policy policy_, const WeightedConfig& config, std:
     : name(std::move(name_)), policy(policy_), changed(capacity), config_(config), may_keep_(kKept) {}
 
 void Pool::add(Backend& backend) {
-  MutexLock lock(mutex_);
+  SpinLock lock(mutex_);
   backend.signals.slot = static_cast<std::uint32_t>(entries_.size());
   members.push_back(&backend);
   key_.push_back(kNotNow);
@@ -33,13 +37,13 @@ void Pool::add(Backend& backend) {
   open_.push_back(0);
   identity_.push_back(identity_hash(backend.key.address));
   credit_.push_back(0);
-  entries_.push_back({&backend, {}});
+  entries_.push_back({&backend, {}, 0});
   ++in_tier_[static_cast<std::size_t>(Tier::never)];
 }
 
 bool Pool::remove(Backend& backend) {
-  MutexLock lock(mutex_);
-  if (backend.signals.open > 0) return false;
+  SpinLock lock(mutex_);
+  if (backend.signals.open() > 0) return false;
   const std::size_t slot = backend.signals.slot;
   set_tier(slot, Tier::never);
   --in_tier_[static_cast<std::size_t>(Tier::never)];
@@ -59,7 +63,7 @@ bool Pool::remove(Backend& backend) {
 }
 
 void Pool::publish(const Backend& backend, const Standing& standing) {
-  MutexLock lock(mutex_);
+  SpinLock lock(mutex_);
   const std::size_t slot = backend.signals.slot;
   set_tier(slot, standing.tier);
   entries_[slot].standing = standing;
@@ -79,15 +83,10 @@ void Pool::set_tier(std::size_t slot, Tier tier) {
 /// Brings the slot's key up to date with what the relays count.
 void Pool::revalue(std::size_t slot) {
   const Entry& entry = entries_[slot];
-  const std::uint32_t open = entry.backend->signals.open;
-  open_[slot] = open;
-  const double load = policy == Policy::weighted ? own_load(open, busy(slot, open), config_) : open;
+  const BackendSignals::Connections own = entry.backend->signals.connections();
+  open_[slot] = own.open;
+  const double load = policy == Policy::weighted ? own_load(own.open, busy(entry.standing, own), config_) : own.open;
   key_[slot] = entry.standing.tier == exposed_ ? entry.standing.base + entry.standing.per_load * load : kNotNow;
-}
-
-std::uint32_t Pool::busy(std::size_t slot, std::uint32_t open) const {
-  const Entry& entry = entries_[slot];
-  return std::min(open, entry.backend->signals.owed + entry.standing.flowing);
 }
 
 void Pool::expose(Tier tier) {
@@ -121,7 +120,7 @@ std::optional<Pick> Pool::pick_untried(const Request& request) {
 }
 
 std::optional<Pool::Choice> Pool::choose(const Request& request) {
-  MutexLock lock(mutex_);
+  SpinLock lock(mutex_);
   changed.take(entries_.size(), [this](std::size_t slot) NO_THREAD_SAFETY_ANALYSIS { revalue(slot); });
   const Tier exposed = exposed_;
   const std::optional<Pick> picked = request.tried.empty() ? pick(request) : pick_untried(request);
@@ -135,10 +134,8 @@ std::optional<Pool::Choice> Pool::choose(const Request& request) {
     if (request.explain) choice->candidates = explain_all(slot, entries_.size());
     chosen_at_[slot] = ++choices_;
     if (worth_keeping(request.now)) keep(slot, request.now);
-    BackendSignals& signals = choice->backend->signals;
-    signals.open.fetch_add(1);
-    signals.owed.fetch_add(1);
-    signals.total.fetch_add(1, std::memory_order_relaxed);
+    choice->backend->signals.opened();
+    ++entries_[slot].chosen;
     if (request.tried.empty()) revalue(slot);
   }
   if (!request.tried.empty()) expose(exposed);
@@ -151,8 +148,9 @@ Explained Pool::explain(std::size_t slot) const {
   told.address = entries_[slot].backend->key.address;
   told.score = key_[slot];
   told.components.tcp += key_[slot] - standing.base;
-  told.open = open_[slot];
-  told.busy = busy(slot, told.open);
+  const BackendSignals::Connections own = entries_[slot].backend->signals.connections();
+  told.open = own.open;
+  told.busy = busy(standing, own);
   return told;
 }
 
@@ -198,8 +196,13 @@ void Pool::keep(std::size_t chosen, TimePoint now) {
   ++kept_count_;
 }
 
+std::uint64_t Pool::times_chosen(const Backend& backend) {
+  SpinLock lock(mutex_);
+  return entries_[backend.signals.slot].chosen;
+}
+
 std::vector<Decision> Pool::decisions() {
-  MutexLock lock(mutex_);
+  SpinLock lock(mutex_);
   std::vector<Decision> newest_first = kept_;
   std::sort(newest_first.begin(), newest_first.end(),
             [](const Decision& a, const Decision& b) { return a.number > b.number; });

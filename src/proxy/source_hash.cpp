@@ -49,23 +49,37 @@ Totals totals(const Candidates& candidates) {
   return all;
 }
 
+/// The one with the least distance among those that have room.
+template <typename HasRoom, typename Distance>
+std::optional<std::size_t> nearest(std::size_t size, HasRoom has_room, Distance distance_of) {
+  std::optional<std::size_t> chosen;
+  decltype(distance_of(0)) least{};
+  for (std::size_t i = 0; i < size; ++i) {
+    if (!has_room(i)) continue;
+    const auto far = distance_of(i);
+    if (chosen && far >= least) continue;
+    chosen = i;
+    least = far;
+  }
+  return chosen;
+}
+
 }  // namespace
 
 std::optional<Pick> pick_by_source(const Candidates& candidates, std::uint64_t client) {
   const Totals all = totals(candidates);
   const double most_per_share = kMostLoad * (all.open + 1) / all.share;
-  std::optional<std::size_t> chosen;
-  double nearest = kNotNow;
-  for (std::size_t i = 0; i < candidates.key.size(); ++i) {
-    if (candidates.key[i] == kNotNow) continue;
-    if (candidates.open[i] + 1 > std::ceil(most_per_share * candidates.share[i])) continue;
-    // Among equal shares the hash itself has the same order, and costs no logarithm.
-    const double far = all.equal ? static_cast<double>(~mix(candidates.identity[i] ^ client))
-                                 : distance(candidates.identity[i], client, candidates.share[i]);
-    if (chosen && far >= nearest) continue;
-    chosen = i;
-    nearest = far;
-  }
+  // With one more it may have the bound rounded up, so that somebody always has room.
+  const auto has_room = [&](std::size_t i) {
+    return candidates.key[i] != kNotNow && candidates.open[i] < most_per_share * candidates.share[i];
+  };
+  // Among equal shares the hash itself has the same order, and costs no logarithm.
+  const auto chosen = all.equal ? nearest(candidates.key.size(), has_room, [&](std::size_t i) {
+                                    return ~mix(candidates.identity[i] ^ client);
+                                  })
+                                : nearest(candidates.key.size(), has_room, [&](std::size_t i) {
+                                    return distance(candidates.identity[i], client, candidates.share[i]);
+                                  });
   return chosen ? std::optional(Pick{*chosen, kNotNow}) : std::nullopt;
 }
 

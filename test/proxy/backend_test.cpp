@@ -255,11 +255,11 @@ TEST_CASE("Backend: forgotten after 3 x the larger interval, never with connecti
   row.agent.register_interval = 20s;
   CHECK_FALSE(row.forgotten(kStart + 60s, kTimers));
   CHECK(row.forgotten(kStart + 61s, kTimers));
-  row.signals.open = 1;
+  row.signals.opened();
   CHECK_FALSE(row.forgotten(kStart + 61s, kTimers));
   row.agent.leaving = true;
   CHECK_FALSE(row.forgotten(kStart, kTimers));
-  row.signals.open = 0;
+  row.signals.closed(true);
   CHECK(row.forgotten(kStart, kTimers));
 }
 

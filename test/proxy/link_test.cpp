@@ -38,7 +38,7 @@ struct LinkUnderTest {
         link(io, accepted(), limits),
         server(Peer::connect(server_port.address())) {
     link.open_server(accepted());
-    signals.open = signals.owed = 1;  // as the choice does
+    signals.opened();  // as the choice does
   }
   Fd accepted() {
     Address from;

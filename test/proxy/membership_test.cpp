@@ -270,7 +270,7 @@ TEST_CASE("Membership: deregistered with connections: drained, gone with the las
   SECTION("the agent starts again") {
     bench.join(restarted(moved_to(kA, "10.0.0.1:40000"), 2));
     CHECK(bench.state(kA) == State::up);
-    CHECK(bench.row(kA)->signals.open == 1);
+    CHECK(bench.row(kA)->signals.open() == 1);
   }
 }
 

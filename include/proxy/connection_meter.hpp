@@ -1,0 +1,73 @@
+#pragma once
+
+#include <algorithm>
+#include <atomic>
+#include <utility>
+
+#include "common/clock.hpp"
+#include "proxy/signals.hpp"
+
+namespace farol::proxy {
+
+/// What one connection tells of its back-end. A connection is busy while a reply is owed (from the choice on, and
+/// whenever the client spoke last) or flows. Changes cost one addition, everything else a load: a reply that flows on
+/// is counted once a tick, and that it has ended is known by its not being counted again, without a timer.
+/// client_spoke() and server_spoke() are each for one thread at a time; the rest before and after both.
+class ConnectionMeter {
+ public:
+  /// REQUIRES: the connection has been counted as opened() in `signals`. Both outlive the meter.
+  ConnectionMeter(BackendSignals& signals, ChangedSet& changed, TimePoint chosen)
+      : signals_(&signals), changed_(&changed), chosen_(chosen), connected_(chosen) {}
+  ConnectionMeter(ConnectionMeter&& other) noexcept
+      : signals_(std::exchange(other.signals_, nullptr)),
+        changed_(other.changed_),
+        chosen_(other.chosen_),
+        connected_(other.connected_) {}
+  ConnectionMeter& operator=(ConnectionMeter&&) = delete;
+  ~ConnectionMeter() {
+    if (signals_ == nullptr) return;
+    mark();  // before the count, which is the last that may touch the row; who looks in between looks again at the tick
+    signals_->closed(owed_.load(std::memory_order_relaxed));
+  }
+
+  void connected(TimePoint now) { connected_ = now; }
+  void client_spoke(TimePoint now) noexcept {
+    if (asked_.load(std::memory_order_relaxed) == 0)
+      asked_.store(now.time_since_epoch().count(), std::memory_order_relaxed);
+    if (owed_.load(std::memory_order_relaxed) || owed_.exchange(true)) return;
+    signals_->owes();
+    mark();
+  }
+  void server_spoke(TimePoint now) noexcept {
+    const auto tick = now.time_since_epoch() / kTick;
+    if (owed_.load(std::memory_order_relaxed) && owed_.exchange(false)) {
+      signals_->paid();
+      mark();
+      if (!std::exchange(answered_, true)) signals_->first_byte(now - chosen_ - client_silence());
+    } else if (tick != last_tick_) {
+      signals_->flowed();
+    }
+    last_tick_ = tick;
+  }
+  /// The back-end has sent nothing yet. For the thread of server_spoke().
+  [[nodiscard]] bool unanswered() const { return !answered_; }
+
+ private:
+  void mark() noexcept { changed_->mark(signals_->slot.load(std::memory_order_relaxed)); }
+  /// What the client took before it said anything is not the back-end's time.
+  [[nodiscard]] Duration client_silence() const {
+    const Clock::rep asked = asked_.load(std::memory_order_relaxed);
+    return asked == 0 ? Duration::zero()
+                      : std::max(TimePoint(Duration(asked)) - connected_, Duration::zero());
+  }
+
+  BackendSignals* signals_;
+  ChangedSet* changed_;
+  TimePoint chosen_, connected_;
+  std::atomic<bool> owed_{true};
+  std::atomic<Clock::rep> asked_{0};  ///< when the client first spoke; 0: not yet
+  bool answered_ = false;             ///< this and the next: the thread of server_spoke()
+  Clock::rep last_tick_ = 0;
+};
+
+}  // namespace farol::proxy
