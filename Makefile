@@ -45,7 +45,7 @@ PROXYCTL   := $(call area,proxyctl)
 PROGRAMS := $(OUT)/reverseProxy $(OUT)/monitorUDP $(OUT)/proxyctl
 TEST_OBJ := $(patsubst %.cpp,$(OBJ)/%.o,$(wildcard test/*.cpp test/*/*.cpp))
 
-.PHONY: all programs unit test check asan tsan bench agent install clean
+.PHONY: all programs unit test check asan tsan bench bench-tools agent install clean
 .DELETE_ON_ERROR:
 
 all: programs
@@ -61,11 +61,21 @@ $(OUT)/proxyctl: $(COMMON) $(MONITORING) $(PROXYCTL) $(call main,proxyctl)
 $(OUT)/unit_tests: $(COMMON) $(MONITORING) $(HTTP) $(PROXY) $(MONITOR) $(PROXYCTL) $(TEST_OBJ)
 	$(CXX) $(LDFLAGS) $^ $(FMT) -lcrypto -lcurl -o $@
 
+# The tools of bench/balancing and bench/study; they emulate, simulate and ask, and are not installed.
+BENCH_TOOLS := $(OUT)/bench/backends $(OUT)/bench/load
+bench-tools: $(BENCH_TOOLS)
+$(OUT)/bench/backends $(OUT)/bench/load: $(OUT)/bench/%: $(OBJ)/bench/balancing/%.o $(COMMON)
+	@mkdir -p $(@D)
+	$(CXX) $(LDFLAGS) $^ $(FMT) -o $@
+
 # One static agent to copy to any Linux machine of this architecture: build/agent/monitorUDP.
 agent:
 	$(MAKE) VARIANT=agent build/agent/monitorUDP
 
 $(OBJ)/%.o: src/%.cpp
+	@mkdir -p $(@D)
+	$(CXX) $(CXXFLAGS) -c $< -o $@
+$(OBJ)/bench/%.o: bench/%.cpp
 	@mkdir -p $(@D)
 	$(CXX) $(CXXFLAGS) -c $< -o $@
 $(OBJ)/test/%.o: test/%.cpp
