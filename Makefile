@@ -61,12 +61,16 @@ $(OUT)/proxyctl: $(COMMON) $(MONITORING) $(PROXYCTL) $(call main,proxyctl)
 $(OUT)/unit_tests: $(COMMON) $(MONITORING) $(HTTP) $(PROXY) $(MONITOR) $(PROXYCTL) $(TEST_OBJ)
 	$(CXX) $(LDFLAGS) $^ $(FMT) -lcrypto -lcurl -o $@
 
-# The tools of bench/balancing and bench/study; they emulate, simulate and ask, and are not installed.
-BENCH_TOOLS := $(OUT)/bench/backends $(OUT)/bench/load
-bench-tools: $(BENCH_TOOLS)
-$(OUT)/bench/backends $(OUT)/bench/load: $(OUT)/bench/%: $(OBJ)/bench/balancing/%.o $(COMMON)
+# The tools of bench/balancing and bench/study: they emulate, ask and simulate, and are not installed.
+BALANCING_TOOLS := $(addprefix $(OUT)/bench/,backends burner load)
+STUDY := $(patsubst %.cpp,$(OBJ)/%.o,$(wildcard bench/study/*.cpp))
+bench-tools: $(BALANCING_TOOLS) $(OUT)/bench/study
+$(BALANCING_TOOLS): $(OUT)/bench/%: $(OBJ)/bench/balancing/%.o $(COMMON)
 	@mkdir -p $(@D)
 	$(CXX) $(LDFLAGS) $^ $(FMT) -o $@
+$(OUT)/bench/study: $(STUDY) $(COMMON) $(MONITORING) $(HTTP) $(PROXY)
+	@mkdir -p $(@D)
+	$(CXX) $(LDFLAGS) $^ $(FMT) -lcrypto -o $@
 
 # One static agent to copy to any Linux machine of this architecture: build/agent/monitorUDP.
 agent:

@@ -1,4 +1,4 @@
-// A pool of emulated back-ends in one process: real sockets, emulated machines (emulated_machine.hpp), next to no CPU.
+// A pool of emulated back-ends in one process: real sockets, emulated machines (bench/model), next to no CPU.
 //   backends POOL-FILE        (pool_file.hpp)
 // A request is a line "WORK_US WAIT_US KEEP" (CPU time at speed 1, a wait after it, whether the connection stays open);
 // the answer is a line with the number of the back-end. Every 100 ms the figures of each machine go into its report file.
@@ -15,6 +15,7 @@
 #include <cerrno>
 #include <cmath>
 #include <cstdio>
+#include <deque>
 #include <fstream>
 #include <iostream>
 #include <memory>
@@ -28,12 +29,13 @@
 #include "common/fd.hpp"
 #include "common/limits.hpp"
 #include "common/listener.hpp"
-#include "emulated_machine.hpp"
+#include "../model/emulated_machine.hpp"
 #include "pool_file.hpp"
 
 namespace farol::balancing {
 namespace {
 
+using model::EmulatedMachine;
 using Job = EmulatedMachine::Job;
 
 constexpr double kTick = 0.1;
@@ -62,8 +64,9 @@ struct Backend {
   Listener agent{spec.agent};
   unsigned connections = 0;
   bool sink = false;
-  double foreign_rate = 0, next_foreign = study::ProcessorSharing::kNever;
+  double foreign_rate = 0, next_foreign = model::ProcessorSharing::kNever;
   std::mt19937_64 random;
+  std::deque<std::pair<double, double>> meter;  ///< time and CPU seen until then, over the last window
   std::vector<unsigned> sessions;  ///< that asked something, by the second
   std::size_t most_jobs = 0;
   unsigned served = 0;
@@ -122,7 +125,7 @@ class Pool {
 
   [[nodiscard]] double next_deadline() const {
     double next = next_action_ < spec_.actions.size() ? start_ + spec_.actions[next_action_].at
-                                                      : study::ProcessorSharing::kNever;
+                                                      : model::ProcessorSharing::kNever;
     for (const auto& backend : backends_) next = std::min({next, backend->machine.next_event(), backend->next_foreign});
     return next;
   }
@@ -186,14 +189,17 @@ class Pool {
     Backend& backend = *backends_[action.backend];
     if (action.what == "speed") backend.machine.set_speed(now, action.number());
     else if (action.what == "stolen") backend.machine.set_stolen(now, action.number());
-    else if (action.what == "shows") backend.machine.shows = action.number();
+    else if (action.what == "shows") {
+      backend.machine.seen(now);
+      backend.machine.shows = action.number();
+    }
     else if (action.what == "sink") backend.sink = action.number() != 0;
-    else if (action.what == "lie") backend.machine.lie = action.value == "idle"   ? Lie::idle
-                                                         : action.value == "full" ? Lie::full
-                                                                                  : Lie::none;
+    else if (action.what == "lie") backend.machine.lie = action.value == "idle"   ? model::Lie::idle
+                                                         : action.value == "full" ? model::Lie::full
+                                                                                  : model::Lie::none;
     else if (action.what == "foreign") {
       backend.foreign_rate = action.number() / kForeignWork;  // given in cores
-      backend.next_foreign = backend.foreign_rate > 0 ? now : study::ProcessorSharing::kNever;
+      backend.next_foreign = backend.foreign_rate > 0 ? now : model::ProcessorSharing::kNever;
     } else if (action.what == "up") open_service(action.backend);
     else if (action.what == "down") die(action.backend, now);
     else throw std::runtime_error("unknown action: " + action.what);
@@ -289,13 +295,20 @@ class Pool {
     clients_.erase(found);
   }
 
+  static model::Figures figures(const Backend& backend) {
+    const auto& [from, before] = backend.meter.front();
+    const auto& [to, after] = backend.meter.back();
+    return backend.machine.figures(after - before, to - from, backend.connections);
+  }
+
   void report(Backend& backend, double now) {
-    backend.machine.sample(now, spec_.cpu_window);
+    backend.meter.push_back({now, backend.machine.seen(now)});
+    while (backend.meter.size() > 2 && backend.meter[1].first <= now - spec_.cpu_window) backend.meter.pop_front();
     if (backend.spec.report == "-") return;
-    const Figures figures = backend.machine.figures(backend.connections);
+    const model::Figures said = figures(backend);
     const std::string fresh = backend.spec.report + ".new";
-    std::ofstream(fresh) << fmt::format("cpu={:.2f},mem={:.2f},tcp={},service={}\n", figures.cpu * 100,
-                                        figures.memory * 100, figures.connections, figures.connections);
+    std::ofstream(fresh) << fmt::format("cpu={:.2f},mem={:.2f},tcp={},service={}\n", said.cpu * 100, said.memory * 100,
+                                        said.connections, said.connections);
     std::rename(fresh.c_str(), backend.spec.report.c_str());
   }
 
@@ -304,7 +317,7 @@ class Pool {
     Fd socket;
     Address peer;
     while (backend.agent.accept(socket, peer, Listener::Mode::non_blocking) == Listener::Outcome::accepted) {
-      const double idle = 100 * (1 - backend.machine.figures(backend.connections).cpu);
+      const double idle = 100 * (1 - (backend.meter.empty() ? 0 : figures(backend).cpu));
       const std::string answer = fmt::format("{:.0f}%\n", std::max(1.0, idle));
       (void)!send(socket.get(), answer.data(), answer.size(), MSG_NOSIGNAL);
       shutdown(socket.get(), SHUT_WR);

@@ -5,12 +5,14 @@ import contextlib
 import json
 import os
 import pathlib
+import socket
 import subprocess
 import tempfile
 import threading
 import time
 
 import rivals as rival_list
+import scenarios
 from machine import BenchError, Process
 from scenarios import END, WARM
 
@@ -23,8 +25,8 @@ LATE_US = 5000   # a generator or a pool later than this at its p99 was disturbe
 class Contest:
     """One rival with its pool, its agents, its proxies and its load."""
 
-    def __init__(self, scenario, rival, place, directory):
-        self.scenario, self.rival, self.directory = scenario, rival, directory
+    def __init__(self, scenario, rival, place, directory, tool="backends"):
+        self.scenario, self.rival, self.directory, self.tool = scenario, rival, directory, tool
         self.pool = rival_list.Pool([(f"127.0.0.{10 + i}", 20000 + 100 * place + i) for i in range(scenario.size)],
                                     [(f"127.0.0.{10 + i}", 22000 + 100 * place + i) for i in range(scenario.size)])
         self.ports = [24000 + 10 * place + i for i in range(scenario.proxies)]
@@ -52,7 +54,7 @@ class Contest:
         return self.processes[-1]
 
     def start_pool(self):
-        self.backends = subprocess.Popen([TOOLS / "backends", self.write_pool()], text=True, stdin=subprocess.PIPE,
+        self.backends = subprocess.Popen([TOOLS / self.tool, self.write_pool()], text=True, stdin=subprocess.PIPE,
                                          stdout=subprocess.PIPE)
         if self.backends.stdout.readline() != "ready\n":
             raise BenchError(f"the pool of {self.rival.name} does not start")
@@ -131,10 +133,10 @@ def probe_loss(share):
         subprocess.run(["nft", "delete", "table", "inet", "farol_bench"], check=True)
 
 
-def run(scenario, seed, names, settle=SETTLE):
+def run(scenario, seed, names, settle=SETTLE, tool="backends"):
     """{rival: what its load and its pool saw} and how quiet the machine was."""
     with tempfile.TemporaryDirectory(prefix="farol-balancing-", dir=MEMORY) as scratch, probe_loss(scenario.probe_loss):
-        contests = [Contest(scenario, rival_list.BY_NAME[name], place, pathlib.Path(scratch))
+        contests = [Contest(scenario, rival_list.BY_NAME[name], place, pathlib.Path(scratch), tool)
                     for place, name in enumerate(names)]
         try:
             for step in ("start_pool", "start_proxies"):
@@ -156,3 +158,29 @@ def run(scenario, seed, names, settle=SETTLE):
     busy = (after[0] - before[0]) / (after[1] - before[1])
     return {"rivals": found, "late_p99_us": late, "latest": latest, "machine_busy": busy, "disturbed": late > LATE_US,
             "scheduler": os.sched_getscheduler(0)}
+
+
+def test_2(name, requests=10):
+    """The report's Test 2: two idle back-ends, one of which says 100 % and 100 connections; who answers ten requests that
+    come one after another. How many the other one answers."""
+    scenario = scenarios.Scenario("test-2", "Test 2", 0, size=2, actions=(scenarios.Action(0, 1, "lie", "full"),))
+    with tempfile.TemporaryDirectory(prefix="farol-balancing-", dir=MEMORY) as scratch:
+        contest = Contest(scenario, rival_list.BY_NAME[name], 0, pathlib.Path(scratch))
+        try:
+            contest.start_pool()
+            contest.backends.stdin.write(f"start {time.monotonic()}\n")
+            contest.backends.stdin.flush()
+            contest.start_proxies()
+            time.sleep(.5)
+            contest.start_agents()
+            time.sleep(SETTLE)
+            answers = [ask(contest.ports[0]) for _ in range(requests)]
+        finally:
+            contest.stop()
+    return answers.count(0)
+
+
+def ask(port):
+    with socket.create_connection(("127.0.0.1", port), timeout=5) as client:
+        client.sendall(b"5000 0 0\n")
+        return int(client.makefile().readline())

@@ -1,5 +1,5 @@
 // An open-loop load for `backends`, through a proxy or not: sessions begin and requests leave when the schedule says so
-// (schedule.hpp), whatever the answers do, and a latency counts from the moment the request was due. Only within a
+// (bench/model/schedule.hpp), whatever the answers do, and a latency counts from the moment the request was due. Only within a
 // long-lived session does a request wait for the answer before it, and that wait counts as its own.
 //   load --target ADDR:PORT --start T …        T: CLOCK_MONOTONIC, seconds; see --help
 // Prints one line of JSON. A request that has no answer at the end counts with the time it has waited: too little.
@@ -20,10 +20,15 @@
 #include "common/fd.hpp"
 #include "common/limits.hpp"
 #include "common/socket_option.hpp"
-#include "schedule.hpp"
+#include "../model/schedule.hpp"
 
 namespace farol::balancing {
 namespace {
+
+using model::LoadSpec;
+using model::Request;
+using model::Scheduler;
+using model::Session;
 
 constexpr double kPatience = 3;  ///< seconds that the last answers may take
 

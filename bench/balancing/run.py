@@ -4,6 +4,7 @@
     bench/balancing/run.py                      everything, 5 seeds: an hour; what is done is not done again
     bench/balancing/run.py --only slow          one scenario (repeatable)
     bench/balancing/run.py --budget 200         stops after 200 seconds; run it again to go on
+    bench/balancing/run.py --check              do emulated back-ends behave like ones that burn CPU? 4 minutes, alone
     bench/balancing/run.py --report             measures nothing: the tables and drawings of what there is
     bench/balancing/run.py --out docs/BALANCING.md     also puts the tables there (and the drawings beside it)
 
@@ -28,10 +29,12 @@ ROOT = HERE.parent.parent
 sys.path[:0] = [str(HERE), str(HERE.parent / "relay")]
 sys.dont_write_bytecode = True
 
+import drawing  # noqa: E402
 import experiment  # noqa: E402
 import machine  # noqa: E402
 import rivals  # noqa: E402
 import scenarios  # noqa: E402
+import tables  # noqa: E402
 
 RESULTS = ROOT / "build/bench/balancing"
 ATTEMPTS = 3  # of a run that the machine disturbed
@@ -99,6 +102,43 @@ def measure_all(arguments):
     return True
 
 
+def measure_test_2():
+    counts = {name: [experiment.test_2(name) for _ in range(5)] for name in tables.CANDIDATES}
+    (RESULTS / "test-2.json").write_text(json.dumps(counts) + "\n")
+
+
+def show(out):
+    """Prints the tables, leaves the drawings with the results, and puts both into the document."""
+    found = tables.load(RESULTS)
+    if not found:
+        raise machine.BenchError("nothing has been measured yet")
+    for name in ("test-2", "burn"):
+        with contextlib.suppress(OSError):
+            found[name] = json.loads((RESULTS / f"{name}.json").read_text())
+    sections = {name: list(make(found)) for name, make in tables.SECTIONS.items()}
+    for name, lines in sections.items():
+        print(f"\n## {name}\n", *lines, sep="\n")
+    drawings = {"balancing.svg": drawing.overview(found), "balancing-course.svg": drawing.course(found)}
+    for name, text in drawings.items():
+        (RESULTS / name).write_text(text)
+        if out:
+            (out.parent / name).write_text(text)
+    if out:
+        tables.put(out, sections)
+
+
+def check_emulation(names):
+    """The same two back-ends emulated and burning, and an emulated one alone against theory; printed and kept."""
+    found = {}
+    for tool in ("backends", "burner"):
+        found[tool] = {}
+        for name in names:  # one at a time: here the CPU is a limit
+            one = experiment.run(scenarios.BURN, 1, [name], tool=tool)["rivals"][name]
+            found[tool][name] = {field: one[field] for field in ("mean", "p50", "p90", "p99")}
+            print(f"{tool} {name}: {found[tool][name]}", flush=True)
+    (RESULTS / "burn.json").write_text(json.dumps(found) + "\n")
+
+
 class Parser(argparse.ArgumentParser):
     def error(self, message):
         self.exit(64, f"run.py: {message} (see --help)\n")
@@ -112,6 +152,7 @@ def parse_arguments():
                         help="these only: " + ", ".join(rivals.BY_NAME))
     parser.add_argument("--seeds", type=int, default=5, metavar="N", help="runs of each scenario (default 5)")
     parser.add_argument("--budget", type=float, default=1e9, metavar="SECONDS", help="start no run that would end later")
+    parser.add_argument("--check", action="store_true", help="compare emulated back-ends with ones that burn CPU")
     parser.add_argument("--report", action="store_true", help="measure nothing")
     parser.add_argument("--out", type=pathlib.Path, metavar="FILE", help="also write the tables to FILE")
     return parser.parse_args()
@@ -128,7 +169,12 @@ def main():
             enter_own_network()
             machine.raise_descriptor_limit()
             take_priority()
-            measure_all(arguments)
+            if arguments.check:
+                check_emulation(("weighted", "haproxy-lc", "haproxy-rr"))
+            elif measure_all(arguments) and not arguments.only:
+                measure_test_2()
+        if not arguments.check:
+            show(arguments.out)
     except (machine.BenchError, subprocess.CalledProcessError, OSError) as error:
         print(f"run.py: {error}", file=sys.stderr)
         return 1

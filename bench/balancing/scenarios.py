@@ -96,6 +96,8 @@ SCENARIOS = (
 )
 # Four times 200 sessions within 10 ms each, far fewer than a probe interval: who gets how many?
 BATCH = Scenario("batch", "200 sessions at once", 0, arrivals="batch", batch=200, work="fixed", work_mean=.05)
+# Small enough to burn on two real cores beside everything else.
+BURN = Scenario("burn", "two back-ends, one half as fast", .5, size=2, cores=(1,), speeds=(1, .5), work_mean=.04)
 # An honest run for each liar, and the scenarios in which HAProxy's agent-check should shine and does not.
 HONEST = {"low-liar": "equal-70", "low-liar-4": "equal-70-4"}
 UNEQUAL = ("speeds-70", "speeds-90", "cores", "sixteen", "neighbour")

@@ -8,7 +8,7 @@
 #include <utility>
 #include <vector>
 
-namespace farol::study {
+namespace farol::model {
 
 /// A machine that serves its requests by processor sharing: `cores` cores of `speed`, shared equally by all jobs, of which
 /// none can use more than one core at a time (M/G/1-PS with one core; Kleinrock, Queueing Systems II, 4.4). Exact at any
@@ -86,4 +86,4 @@ class ProcessorSharing {
   std::priority_queue<Ending, std::vector<Ending>, std::greater<>> jobs_;
 };
 
-}  // namespace farol::study
+}  // namespace farol::model

@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-namespace farol::balancing {
+namespace farol::model {
 
 /// What a load consists of; all times in seconds. Everything is drawn before the first byte is sent, from the seed alone,
 /// so that every proxy is asked the same at the same moments.
@@ -106,4 +106,4 @@ class Scheduler {
   std::mt19937_64 random_;
 };
 
-}  // namespace farol::balancing
+}  // namespace farol::model

@@ -2,15 +2,14 @@
 
 #include <algorithm>
 #include <cstdint>
-#include <deque>
 #include <functional>
 #include <queue>
 #include <utility>
 #include <vector>
 
-#include "../study/processor_sharing.hpp"
+#include "processor_sharing.hpp"
 
-namespace farol::balancing {
+namespace farol::model {
 
 /// What the machine's agent says of it. Shares are 0 to 1.
 struct Figures {
@@ -26,7 +25,7 @@ enum class Lie { none, idle, full };
 /// Times are seconds on the caller's clock. Not thread-safe.
 class EmulatedMachine {
  public:
-  using Job = study::ProcessorSharing::Job;
+  using Job = ProcessorSharing::Job;
 
   EmulatedMachine(double cores, double speed) : cpu_(cores, speed) {}
 
@@ -37,7 +36,7 @@ class EmulatedMachine {
 
   /// When the next job ends its CPU or its wait; infinite without jobs.
   [[nodiscard]] double next_event() const {
-    return std::min(cpu_.next_end(), waiting_.empty() ? study::ProcessorSharing::kNever : waiting_.top().first);
+    return std::min(cpu_.next_end(), waiting_.empty() ? ProcessorSharing::kNever : waiting_.top().first);
   }
 
   /// Lives through all that happens until `now`, each event at its own time; `ended(job, at)` for each finished job.
@@ -74,26 +73,21 @@ class EmulatedMachine {
   [[nodiscard]] std::size_t jobs() const { return cpu_.jobs() + waiting_.size(); }
   [[nodiscard]] double cpu_used(double now) const { return cpu_.used(now); }
 
-  /// To be called regularly; CPU figures are means over the samples of the last `window`.
-  void sample(double now, double window) {
+  /// Core-seconds that an agent here has seen used, by its requests and by others. To be called now and then, and before
+  /// `shows` changes.
+  double seen(double now) {
     const double used = cpu_.used(now), taken = cpu_.taken(now);
-    shown_ += (used - used_before_) * shows + (taken - taken_before_);
+    seen_ += (used - used_before_) * shows + (taken - taken_before_);
     used_before_ = used;
     taken_before_ = taken;
-    samples_.push_back({now, shown_});
-    while (samples_.size() > 2 && samples_[1].first <= now - window) samples_.pop_front();
+    return seen_;
   }
 
-  [[nodiscard]] Figures figures(unsigned connections) const {
+  /// What an agent says whose CPU meter has risen by `seen` core-seconds in `seconds`.
+  [[nodiscard]] Figures figures(double seen, double seconds, unsigned connections) const {
     if (lie == Lie::idle) return {0, 0, 0};
     if (lie == Lie::full) return {1, 1, 100};
-    double cpu = 0;
-    if (samples_.size() > 1) {
-      const auto& [from, before] = samples_.front();
-      const auto& [to, after] = samples_.back();
-      cpu = std::clamp((after - before) / (to - from) / cpu_.cores(), 0.0, 1.0);
-    }
-    return {cpu, memory, connections};
+    return {seconds > 0 ? std::clamp(seen / seconds / cpu_.cores(), 0.0, 1.0) : 0, memory, connections};
   }
 
   double shows = 1;       ///< share of the busy time that an agent can see as CPU: a disk is busy without it
@@ -102,12 +96,11 @@ class EmulatedMachine {
   Lie lie = Lie::none;
 
  private:
-  study::ProcessorSharing cpu_;
+  ProcessorSharing cpu_;
   std::vector<std::pair<Job, double>> waits_;  ///< jobs on the CPU that are to wait after it
   using Waking = std::pair<double, Job>;
   std::priority_queue<Waking, std::vector<Waking>, std::greater<>> waiting_;
-  double shown_ = 0, used_before_ = 0, taken_before_ = 0;  ///< core-seconds until the last sample
-  std::deque<std::pair<double, double>> samples_;          ///< time, shown_ at it
+  double seen_ = 0, used_before_ = 0, taken_before_ = 0;
 };
 
-}  // namespace farol::balancing
+}  // namespace farol::model
