@@ -37,6 +37,7 @@ class Admin {
   [[nodiscard]] http::Response health() const;
   [[nodiscard]] http::Response readiness() const;
   [[nodiscard]] http::Response status() const;
+  [[nodiscard]] http::Response decisions() const;
   [[nodiscard]] http::Response change_state(const http::Request& request, const std::string& backend) const;
   [[nodiscard]] http::Response changed(const std::string& backend, AdminState wanted) const;
   [[nodiscard]] http::Response ambiguous(const std::string& backend) const;

@@ -30,7 +30,7 @@ class Alarms {
  private:
   using Access = BackendTable::Access;
   void probe_timeouts(const Access& rows, Backend& backend, TimePoint now, bool we_slept, Notices& notices) const;
-  void agent_alive(Backend& backend, TimePoint now, bool we_slept, Notices& notices) const;
+  void agent_alive(const Access& rows, Backend& backend, TimePoint now, bool we_slept, Notices& notices) const;
   [[nodiscard]] std::optional<CheckToStart> due_check(Backend& backend, TimePoint now) const;
 
   BackendTable& table_;

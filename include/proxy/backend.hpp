@@ -10,8 +10,8 @@
 #include "common/clock.hpp"
 #include "monitoring/packet.hpp"
 #include "proxy/backend_types.hpp"
-#include "proxy/estimators.hpp"
-#include "proxy/score.hpp"
+#include "proxy/estimates.hpp"
+#include "proxy/pool.hpp"
 #include "proxy/status.hpp"
 
 namespace farol::proxy {
@@ -20,7 +20,7 @@ namespace farol::proxy {
 /// clocks in here: the table's mutex guards every row, and `now` is always an argument.
 class Backend {
  public:
-  Backend(std::uint64_t id, BackendKey key, std::string pool_name, Source source);
+  Backend(std::uint64_t id, BackendKey key, std::string pool_name, Source source, const WeightedConfig& config);
 
   // Constant after construction.
   const std::uint64_t id;
@@ -28,11 +28,15 @@ class Backend {
   const std::string pool_name;
   const Source source;
 
+  // What the operator configured; set before it is first refreshed.
+  double weight = 1;
+  bool backup = false;
+
   [[nodiscard]] State state(TimePoint now) const;
-  /// May get a new connection; `silent_too`: even if its agent is silent, unlike in the report.
-  [[nodiscard]] bool eligible(TimePoint now, bool silent_too) const;
-  /// Last resort when nobody is eligible: not forbidden by an operator or its agent.
-  [[nodiscard]] bool permitted() const;
+  /// When it may get a new connection. `report` leaves out who is silent, and has no last resort: someone who looks dead
+  /// but is not forbidden by an operator or its agent.
+  [[nodiscard]] Tier tier(TimePoint now, Policy policy) const;
+  /// All but the score, which is its pool's to say.
   [[nodiscard]] BackendStatus status(TimePoint now) const;
   /// "10.1.1.1:80", for logs.
   [[nodiscard]] std::string name() const { return key.address.text(); }
@@ -96,22 +100,22 @@ class Backend {
   [[nodiscard]] bool needs_check(TimePoint now) const;
   void take_check(bool accepted, TimePoint now, const MonitoringConfig& config);
   void connect_failed(TimePoint now, bool may_eject);
-  void connected();
+  /// It accepted a connection and closed it before its first byte.
+  void closed_early(TimePoint now) { estimates_.connection_failed(now); }
   [[nodiscard]] bool is_ejected(TimePoint now) const { return ejected_until_ > now; }
 
   // --- Load and choice.
   AdminState admin = AdminState::ready;
-  std::size_t connections_active = 0;
-  std::uint64_t connections_total = 0, connections_failed = 0;
-  std::uint64_t chosen_at = 0;
+  std::uint64_t connections_failed = 0;
+  BackendSignals signals;
 
-  [[nodiscard]] bool has_report() const { return report_at_.has_value(); }
-  /// The score of the last report. REQUIRES: has_report().
-  [[nodiscard]] const Score& score() const { return score_; }
-  void rescore(const ScoreConfig& config);
-  [[nodiscard]] const RttEstimator& rtt() const { return rtt_; }
-  [[nodiscard]] const LossWindow& loss() const { return loss_; }
-  [[nodiscard]] const monitoring::Load& load() const { return load_; }
+  /// Takes what relays counted since the last call, `ticks` ago.
+  void take_signals(double ticks, TimePoint now);
+  /// Notes whether it may get connections. Who is let in again starts slowly, if there are others to compare with.
+  void enter(bool eligible, bool pool_settled, TimePoint now);
+  [[nodiscard]] bool entered_before(TimePoint when) const { return entered_ && entered_at_ <= when; }
+  [[nodiscard]] LoadView load_view(TimePoint now) const;
+  [[nodiscard]] const Estimates& estimates() const { return estimates_; }
   void take_load(const monitoring::ProbeResponse& response, TimePoint now);
 
  private:
@@ -132,19 +136,22 @@ class Backend {
   static constexpr std::size_t kMaxOutstanding = 16;
 
   [[nodiscard]] bool judged_by_check() const;
+  [[nodiscard]] bool permitted() const;
   /// Notes an answer to one of the last two probes; false when it is none of them, or has been answered.
   bool first_answer(const monitoring::ProbeResponse& response);
 
   std::vector<Outstanding> outstanding_;
   std::uint32_t next_sequence_ = 1;  ///< 0 is a challenge's
   std::array<Recent, 2> recent_{};   ///< the newest first
-  RttEstimator rtt_;
-  LossWindow loss_;
-  monitoring::Load load_;
-  std::optional<TimePoint> report_at_;
-  Score score_;
-  int connect_failures_ = 0;  ///< in a row, at most 5
+  [[nodiscard]] double ramp(TimePoint now) const;
+
+  const WeightedConfig& config_;
+  Estimates estimates_;
+  int connect_failures_ = 0;  ///< without a first byte in between, at most 5
   TimePoint ejected_until_{};
+  bool entered_ = false;  ///< may get connections …
+  bool ramps_ = false;    ///< … and started slowly …
+  TimePoint entered_at_{};  ///< … then
 };
 
 }  // namespace farol::proxy

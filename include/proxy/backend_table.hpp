@@ -5,7 +5,6 @@
 #include <memory>
 #include <optional>
 #include <set>
-#include <span>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -15,21 +14,21 @@
 #include "common/mutex.hpp"
 #include "common/stop_event.hpp"
 #include "proxy/backend.hpp"
-#include "proxy/policy.hpp"
-#include "proxy/score.hpp"
+#include "proxy/pool.hpp"
 
 namespace farol::proxy {
 
 class Lease;
 
 /// The report's EstadoGlobalServidores: the state of every back-end, shared by the monitoring threads, which write it,
-/// and the sessions, which choose from it. One mutex guards all rows and their indexes; choosing and counting is one
-/// critical section. No system call, log line or callback happens under it (but for ringing the timer's bell).
-/// Owned by main, outlives every thread. Any thread may call.
+/// and the sessions, which choose from it. One mutex guards all rows and their indexes; whoever changes a row refreshes
+/// it, which publishes its standing to its pool. Choosing takes the pool's own lock alone, so it waits neither for
+/// monitoring nor for the admin API. No system call, log line or callback happens under either (but for ringing the
+/// timer's bell). Owned by main, outlives every thread. Any thread may call.
 class BackendTable {
  public:
   struct Options {
-    ScoreConfig score;
+    WeightedConfig weighted;
     Policy policy = Policy::weighted;
     std::map<std::string, Policy> pool_policies;  ///< exceptions, by pool name
     std::size_t max_backends = 16384;
@@ -40,17 +39,20 @@ class BackendTable {
   BackendTable(const BackendTable&) = delete;
   BackendTable& operator=(const BackendTable&) = delete;
 
-  /// Makes a pool known by name, so that agents, which say only its id, are shown with it.
-  void name_pool(const std::string& name);
+  /// Makes a pool known by name, so that agents, which say only its id, are shown with it. It stays for good.
+  Pool& name_pool(const std::string& name);
 
-  /// A back-end for one connection, or nothing. `tried` are ids to leave out. With `explain`, the lease also carries
-  /// every candidate's figures, for the log.
-  std::optional<Lease> acquire(std::uint32_t pool, std::span<const std::uint64_t> tried, TimePoint now,
-                               bool explain = false);
+  /// A back-end for one connection, or nothing.
+  std::optional<Lease> acquire(Pool& pool, const Pool::Request& request);
   /// True when someone in some pool may get a connection; those that are only a last resort do not count.
   [[nodiscard]] bool ready(TimePoint now);
   [[nodiscard]] std::vector<BackendStatus> status(TimePoint now);
-  ProxyView::Change set_state(const std::string& backend, AdminState state);
+  /// The last decisions of every pool, the newest first.
+  [[nodiscard]] std::vector<Decision> decisions();
+  ProxyView::Change set_state(const std::string& backend, AdminState state, TimePoint now);
+
+  /// Brings up to date what changes by itself: to be called once in kTick.
+  void tick(TimePoint now);
 
   class Access;
   /// The lock and the rows under it, for the monitoring rules. Keep it short.
@@ -58,71 +60,57 @@ class BackendTable {
 
   /// Rings when a probe became due earlier than the timer thought.
   [[nodiscard]] Bell& probe_bell() { return probe_bell_; }
-  [[nodiscard]] const ScoreConfig& score_config() const { return options_.score; }
 
  private:
   friend class Lease;
-  struct Pool {
-    std::string name;
-    Policy policy = Policy::weighted;
-    std::vector<Backend*> members;
-  };
   using Rows = std::map<std::uint64_t, std::unique_ptr<Backend>>;
 
-  Pool& pool(std::uint32_t id) REQUIRES(mutex_);
-  void collect(const Pool& pool, std::span<const std::uint64_t> tried, TimePoint now) REQUIRES(mutex_);
-  void release(Backend& backend);
+  Pool& pool(std::uint32_t id, const std::string& name) REQUIRES(mutex_);
+  void refresh(Backend& backend, TimePoint now) REQUIRES(mutex_);
+  void refresh_all(Pool& pool, TimePoint now) REQUIRES(mutex_);
+  void publish(Backend& backend, Pool& pool, TimePoint now) REQUIRES(mutex_);
   void connect_failed(Backend& backend, TimePoint now);
-  void connected(Backend& backend);
+  void closed_early(Backend& backend, TimePoint now);
 
   const Options options_;
   Bell probe_bell_;
 
-  Mutex mutex_;
+  Mutex mutex_;  ///< before a pool's own
   Rows rows_ GUARDED_BY(mutex_);
   std::unordered_map<Address, Backend*> by_peer_ GUARDED_BY(mutex_);
   std::map<BackendKey, Backend*> by_key_ GUARDED_BY(mutex_);
   std::map<std::uint32_t, Pool> pools_ GUARDED_BY(mutex_);
   std::set<std::pair<TimePoint, std::uint64_t>> probes_ GUARDED_BY(mutex_);  ///< (due, row): the timer's heap
   std::uint64_t next_id_ GUARDED_BY(mutex_) = 1;
-  std::uint64_t choices_ GUARDED_BY(mutex_) = 0;
-  std::vector<Backend*> eligible_ GUARDED_BY(mutex_);       ///< scratch of acquire()
-  std::vector<Candidate> candidates_ GUARDED_BY(mutex_);  ///< beside it
 };
 
 /// The central word of the report, see docs/GLOSSARY.md.
 using EstadoGlobalServidores = BackendTable;
 
-/// What a candidate looked like when the choice was made (report figure 5.10).
-struct Explained {
-  Address address;
-  double score = 0, rtt_ms = 0;
-  std::uint32_t tcp = 0;
-  int cpu = 0, memory = 0;  ///< whole per cent
-};
-
 /// One connection's claim on a back-end, counted from the choice to the end. Gives the count back when it goes.
-/// Move-only, used by one session; borrows the table.
+/// Used by one session; borrows the table. To be moved only before the meter is in use.
 class Lease {
  public:
-  Lease(BackendTable& table, Backend& backend)
-      : table_(&table), backend_(&backend), address(backend.key.address), id(backend.id) {}
-  Lease(Lease&& other) noexcept;
-  Lease& operator=(Lease&& other) noexcept;
-  ~Lease();
+  Lease(BackendTable& table, Pool& pool, Pool::Choice choice, TimePoint now);
 
   /// The connect failed: counted, and the back-end is ejected for a while.
   void connect_failed(TimePoint now) const { table_->connect_failed(*backend_, now); }
-  void connected() const { table_->connected(*backend_); }
+  /// The back-end accepted the connection and ended it before its first byte.
+  void closed_early(TimePoint now) const { table_->closed_early(*backend_, now); }
+  /// For the relays.
+  [[nodiscard]] ConnectionMeter& meter() { return meter_; }
+  [[nodiscard]] const ConnectionMeter& meter() const { return meter_; }
 
  private:
   BackendTable* table_;
   Backend* backend_;
+  ConnectionMeter meter_;
 
  public:
   Address address;
   std::uint64_t id;
-  std::optional<double> score, runner_up;
+  double score;
+  std::optional<double> runner_up;
   std::vector<Explained> candidates;  ///< only when asked to explain
 };
 

@@ -23,11 +23,13 @@ class BackendTable::Access {
   Backend* add(const BackendKey& key, Source source) const;
   /// Lets the row be found by the address of its agent; an unspecified address only takes the old one away. A row that
   /// had this agent before is left behind: the agent stands for another service now.
-  void index_peer(Backend& backend, const Address& peer) const;
+  void index_peer(Backend& backend, const Address& peer, TimePoint now) const;
   /// The agent has left this row: no new connections, no probes; it goes with its last connection.
-  void leave(Backend& backend) const;
-  /// REQUIRES: no connection of it is active.
-  void remove(Backend& backend) const;
+  void leave(Backend& backend, TimePoint now) const;
+  /// False while it has connections: nothing happens then.
+  bool remove(Backend& backend) const;
+  /// Something in the row has changed: brings its standing in the choice up to date.
+  void refresh(Backend& backend, TimePoint now) const;
 
   void schedule_probe(Backend& backend, TimePoint due) const;
   [[nodiscard]] TimePoint next_probe() const;

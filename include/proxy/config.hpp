@@ -12,6 +12,7 @@
 #include "monitoring/packet.hpp"
 #include "proxy/backend.hpp"
 #include "proxy/policy.hpp"
+#include "proxy/weighted_config.hpp"
 
 namespace farol::proxy {
 
@@ -24,12 +25,17 @@ struct Config {
 
   std::vector<Endpoint> listen;            ///< empty on the command line: ":80"
   Address monitor_listen = Address::any(monitoring::kDefaultPort);
-  std::vector<Endpoint> backends;          ///< static ones
+  struct StaticBackend : Endpoint {
+    double weight = 1;
+    bool backup = false;  ///< only when no other can be chosen
+  };
+  std::vector<StaticBackend> backends;
   EngineKind engine = EngineKind::threads;
   std::size_t workers = 0;                 ///< reactors of the events engine; parse_config makes 0 the number of cores
   Policy policy = Policy::weighted;
   std::map<std::string, Policy> pool_policies;
   MonitoringConfig timers;
+  WeightedConfig weighted;                 ///< parse_config derives it from the probe interval
   Duration connect_timeout = std::chrono::seconds(5);
   Duration idle_timeout = std::chrono::hours(1);
   Duration fin_timeout = std::chrono::seconds(30);

@@ -4,6 +4,7 @@
 #include <optional>
 
 #include "common/clock.hpp"
+#include "proxy/weighted_config.hpp"
 
 namespace farol::proxy {
 
@@ -34,6 +35,46 @@ class LossWindow {
  private:
   std::uint32_t lost_ = 0;  ///< one bit per probe, the newest lowest
   int count_ = 0;
+};
+
+/// A figure that jumps, smoothed by a time constant: samples may come at any pace. Pure; not thread-safe.
+class Smoothed {
+ public:
+  void add(double sample, TimePoint now, Duration tau);
+  /// 0 before the first sample.
+  [[nodiscard]] double value() const { return value_; }
+
+ private:
+  double value_ = 0;
+  std::optional<TimePoint> last_;
+};
+
+/// The share of connections that failed (no connection, or closed before the first byte): each counts for a sixteenth,
+/// and without new ones it is forgotten. Pure; not thread-safe.
+class FailureRate {
+ public:
+  void failed(TimePoint now, const WeightedConfig& config);
+  void succeeded(double times, TimePoint now, const WeightedConfig& config);
+  [[nodiscard]] double at(TimePoint now, const WeightedConfig& config) const;
+
+ private:
+  double value_ = 0;
+  TimePoint last_{};
+};
+
+/// The usual time from the choice to the back-end's first byte, as a logarithm: what counts is how many times slower
+/// one is than another. Pure; not thread-safe.
+class FirstByte {
+ public:
+  /// `count` samples since the last call, with this mean of their logarithms.
+  void add(double mean, double count, TimePoint now, const WeightedConfig& config);
+  [[nodiscard]] std::optional<double> value() const { return last_ ? std::optional(value_) : std::nullopt; }
+  /// 1 right after a sample, towards 0 with age.
+  [[nodiscard]] double trust(TimePoint now, const WeightedConfig& config) const;
+
+ private:
+  double value_ = 0;
+  std::optional<TimePoint> last_;
 };
 
 }  // namespace farol::proxy

@@ -7,6 +7,7 @@
 #include "common/clock.hpp"
 #include "common/io.hpp"
 #include "common/mutex.hpp"
+#include "proxy/signals.hpp"
 
 namespace farol::proxy {
 
@@ -28,13 +29,30 @@ class Link final : public Supervised {
   /// Takes the socket of a connection attempt, in place of the previous one.
   void open_server(Fd socket);
   void close_server();
-  /// From here on the idle limit counts.
-  void start() { touch(); }
+  /// From here on the idle limit counts, and the meter hears who speaks. It outlives the relays.
+  void start(ConnectionMeter& meter) {
+    meter_ = &meter;
+    touch();
+  }
 
   /// A byte moved. Cheap: any thread, many times a second.
-  void touch() { last_activity_.store(Clock::now().time_since_epoch().count(), std::memory_order_relaxed); }
+  void touch() { touch_at(Clock::now()); }
+  /// The same, when it was read from this side.
+  void touch(const Channel& speaker) {
+    const TimePoint now = Clock::now();
+    touch_at(now);
+    if (&speaker == &client_)
+      meter_->client_spoke(now);
+    else
+      meter_->server_spoke(now);
+  }
   /// One side has closed its half: from here on the FIN limit counts. True when the other side had already.
-  bool half_close() { return half_closed_.exchange(true, std::memory_order_relaxed); }
+  bool half_close(const Channel& side) {
+    if (&side == &client_) client_closed_.store(true, std::memory_order_relaxed);
+    return half_closed_.exchange(true, std::memory_order_relaxed);
+  }
+  /// The client has closed its half, or all.
+  [[nodiscard]] bool client_closed() const { return client_closed_.load(std::memory_order_relaxed); }
   /// Until when the last bytes to a side whose other half is closed may take.
   [[nodiscard]] TimePoint fin_deadline(TimePoint now) const;
 
@@ -47,12 +65,16 @@ class Link final : public Supervised {
 
  private:
   [[nodiscard]] Duration limit(bool half_closed) const;
+  void touch_at(TimePoint now) {
+    last_activity_.store(now.time_since_epoch().count(), std::memory_order_relaxed);
+  }
 
   Channel client_;
   Io& io_;
   const Limits limits_;
   std::atomic<Clock::rep> last_activity_{0};  ///< 0: not started
-  std::atomic<bool> half_closed_{false};
+  std::atomic<bool> half_closed_{false}, client_closed_{false};
+  ConnectionMeter* meter_ = nullptr;
   std::atomic<End> end_{End::open};
 
   Mutex mutex_;

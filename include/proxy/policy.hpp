@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <optional>
 #include <span>
 #include <string_view>
@@ -10,24 +11,39 @@ namespace farol::proxy {
 
 /// Who gets the next connection.
 enum class Policy {
-  weighted,     ///< lowest score; among scores within kTie the least recently chosen
-  report,       ///< the report's rule to the letter: lowest score wins; silent back-ends are left out
-  round_robin,  ///< the least recently chosen
+  weighted,           ///< lowest live score; among nearly equal ones the least recently chosen
+  report,             ///< the report's rule to the letter: lowest score wins; silent back-ends are left out
+  least_connections,  ///< fewest connections for its weight
+  round_robin,        ///< in turn, as often as its weight says
+  source_hash,        ///< the same client to the same back-end, unless it has too many
 };
+
+inline constexpr Policy kPolicies[] = {Policy::weighted, Policy::report, Policy::least_connections,
+                                       Policy::round_robin, Policy::source_hash};
 
 std::string_view to_string(Policy policy);
 
-/// Scores closer than this are equal for `weighted`: half a connection, or 3 % of CPU.
-inline constexpr double kTie = 0.015;
+/// Key of a back-end that is not to be chosen now.
+inline constexpr double kNotNow = std::numeric_limits<double>::infinity();
 
-/// One eligible back-end, as a policy sees it.
-struct Candidate {
-  double score = 0;         ///< the report's value, 100 when saturated
-  double unsaturated = 0;   ///< the sum before the thresholds: orders the saturated, so there is always a best one
-  std::uint64_t chosen_at = 0;  ///< a counter, larger = more recently chosen; 0 = never
+/// A pool as a policy sees it: one entry for each back-end, at the same index in each array.
+struct Candidates {
+  std::span<const double> key;               ///< what the policy compares, lower is better; or kNotNow
+  std::span<const std::uint64_t> chosen_at;  ///< a counter, larger = more recently; 0 = never
+  std::span<const double> share;             ///< weight, reduced by slow start
+  std::span<const std::uint32_t> open;       ///< our connections
+  std::span<const std::uint64_t> identity;   ///< the same for a back-end in every proxy and at every start
+  std::span<double> credit;                  ///< round-robin's memory
 };
 
-/// The index of the chosen candidate; empty only when there is none. Pure.
-std::optional<std::size_t> choose(std::span<const Candidate> candidates, Policy policy);
+/// The chosen one, and how near the next was.
+struct Pick {
+  std::size_t index = 0;
+  double runner_up = kNotNow;  ///< the lowest key among the others
+};
+
+/// Applies a policy. `tie`: keys closer than this are equal (`weighted` only); `client`: a hash of its address
+/// (`source_hash` only). Empty only when there is nobody. Pure, but for round-robin's credits.
+std::optional<Pick> choose(Policy policy, const Candidates& candidates, double tie, std::uint64_t client);
 
 }  // namespace farol::proxy

@@ -35,6 +35,7 @@ class Server final : public ProxyView {
   void finish();
 
   [[nodiscard]] ProxyStatus status() const override;
+  [[nodiscard]] std::vector<Decision> decisions() const override;
   Change set_state(const std::string& backend, AdminState state) override;
 
  private:

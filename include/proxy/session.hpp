@@ -20,7 +20,7 @@ struct SessionContext {
   BackendTable& table;
   Counters& counters;
   const Logger& log;
-  std::vector<std::uint32_t> pools;  ///< the pool of each listener, by its index
+  std::vector<Pool*> pools;  ///< of each listener, by its index
   Duration connect_timeout{};
   int retries = 0;  ///< further attempts, each on another back-end
   Link::Limits limits;
@@ -39,6 +39,7 @@ class Session {
   Task<> forward(Io& io);
   Task<> backward(Io& io);
   Task<> reset_server(Io& io);
+  void judge_server() const;
   Task<> settle();
   Task<> delivered(Io& io, Channel& channel, TimePoint deadline);
   void log_end(const std::optional<Lease>& lease) const;
@@ -48,9 +49,10 @@ class Session {
   Io& io_;
   const SessionContext& context_;
   const Address peer_;
-  const std::uint32_t pool_;
+  Pool& pool_;
   const TimePoint started_;
   Link link_;
+  const Lease* lease_ = nullptr;  ///< while the relays run
 
   Duration connect_time_{};
   int retries_ = 0;

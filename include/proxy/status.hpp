@@ -28,10 +28,11 @@ enum class State {
 /// What the operator ordered. `ready` undoes the others.
 enum class AdminState { ready, drain, maint };
 
-/// The weighted parts of a score; they sum to `sum`.
+/// The weighted parts of a score; they sum to `sum`. `doubt` makes up for what an agent says too good to be believed
+/// (`weighted` only).
 struct ScoreComponents {
-  double rtt = 0, tcp = 0, loss = 0, cpu = 0, memory = 0;
-  [[nodiscard]] double sum() const { return rtt + tcp + loss + cpu + memory; }
+  double rtt = 0, tcp = 0, loss = 0, cpu = 0, memory = 0, doubt = 0;
+  [[nodiscard]] double sum() const { return rtt + tcp + loss + cpu + memory + doubt; }
 };
 
 struct BackendStatus {
@@ -74,11 +75,15 @@ struct ProxyStatus {
 const char* to_string(Source source);
 const char* to_string(State state);
 
+struct Decision;
+
 /// What the admin API asks of the proxy. Implemented in main over the table and the engine; any thread.
 class ProxyView {
  public:
   virtual ~ProxyView() = default;
   [[nodiscard]] virtual ProxyStatus status() const = 0;
+  /// Choices of late, the newest first.
+  [[nodiscard]] virtual std::vector<Decision> decisions() const = 0;
   enum class Change { done, unknown_backend, ambiguous };
   /// `backend` is "address:port" with "/pool" behind it where that is not unique.
   virtual Change set_state(const std::string& backend, AdminState state) = 0;

@@ -18,6 +18,8 @@ class AdminClient {
 
   /// GET /api/v1/status. Throws std::runtime_error: "cannot reach http://127.0.0.1:8404: Connection refused (…)".
   [[nodiscard]] nlohmann::json status() const;
+  /// GET /api/v1/decisions, likewise.
+  [[nodiscard]] nlohmann::json decisions() const;
   /// POST …/state; `state` is drain, ready or maint. The back-end's address, pool and new state. Throws
   /// std::runtime_error with the proxy's own words (printable) when it refuses.
   [[nodiscard]] nlohmann::json set_state(std::string_view backend, std::string_view state) const;

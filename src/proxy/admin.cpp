@@ -5,6 +5,7 @@
 
 #include "common/options.hpp"
 #include "http/text.hpp"
+#include "proxy/decisions_json.hpp"
 #include "proxy/status_json.hpp"
 
 namespace farol::proxy {
@@ -21,6 +22,7 @@ constexpr std::string_view kIndex =
     "GET  /healthz         200 while the process lives\n"
     "GET  /readyz          200 when a back-end can be chosen, else 503\n"
     "GET  /api/v1/status   everything, as JSON\n"
+    "GET  /api/v1/decisions    which back-ends were chosen of late, and why\n"
     "POST /api/v1/backends/ADDRESS:PORT[/POOL]/state   {\"state\": \"drain\" | \"ready\" | \"maint\"}";
 
 Response json_response(int code, const json& content) {
@@ -122,11 +124,12 @@ Response Admin::route(const Request& request, std::string_view path) const {
   const bool reading = request.method == "GET" || request.method == "HEAD";
   if (const auto backend = named_backend(path))
     return request.method == "POST" ? change_state(request, *backend) : wrong_method("POST");
-  for (const std::string_view known : {"/", "/healthz", "/readyz", "/api/v1/status"})
+  for (const std::string_view known : {"/", "/healthz", "/readyz", "/api/v1/status", "/api/v1/decisions"})
     if (path == known && !reading) return wrong_method("GET, HEAD");
   if (path == "/healthz") return health();
   if (path == "/readyz") return readiness();
   if (path == "/api/v1/status") return status();
+  if (path == "/api/v1/decisions") return decisions();
   if (path == "/") return http::plain(200, "Farol " + std::string(kVersion) + "\n\n" + std::string(kIndex));
   return failure(404, "no such path (GET / lists them)");
 }
@@ -144,6 +147,10 @@ Response Admin::readiness() const {
 
 Response Admin::status() const {
   return Response(200).body("application/json", status_json(proxy_.status()));
+}
+
+Response Admin::decisions() const {
+  return Response(200).body("application/json", decisions_json(proxy_.decisions(), Clock::now()));
 }
 
 Response Admin::change_state(const Request& request, const std::string& backend) const {

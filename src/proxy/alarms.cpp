@@ -14,7 +14,7 @@ std::vector<Alarms::CheckToStart> Alarms::tick(TimePoint now, bool we_slept) {
       Backend& backend = *row;
       if (backend.source == Source::agent) {
         probe_timeouts(rows, backend, now, we_slept, notices);
-        agent_alive(backend, now, we_slept, notices);
+        agent_alive(rows, backend, now, we_slept, notices);
         if (!we_slept && backend.forgotten(now, timers_)) {
           forgotten.push_back(&backend);
           continue;
@@ -23,8 +23,8 @@ std::vector<Alarms::CheckToStart> Alarms::tick(TimePoint now, bool we_slept) {
       if (const auto check = due_check(backend, now)) checks.push_back(*check);
     }
     for (Backend* backend : forgotten) {
-      notices.add(LogLevel::info, "back-end removed", {{"backend", backend->name()}});
-      rows.remove(*backend);
+      const std::string name = backend->name();
+      if (rows.remove(*backend)) notices.add(LogLevel::info, "back-end removed", {{"backend", name}});
     }
   }
   notices.write(log_);
@@ -36,18 +36,21 @@ void Alarms::probe_timeouts(const Access& rows, Backend& backend, TimePoint now,
   if (!backend.has_outstanding()) return;
   const Backend::Expired expired = backend.expire_probes(now, timers_.probe_timeout, we_slept);
   if (expired.lost > 0) {
-    backend.rescore(table_.score_config());
-    notices.add(LogLevel::debug, "probe lost", {{"backend", backend.name()}, {"loss", backend.loss().share(), 2}});
+    rows.refresh(backend, now);
+    notices.add(LogLevel::debug, "probe lost",
+                {{"backend", backend.name()}, {"loss", backend.estimates().loss().share(), 2}});
   }
   if (!expired.contender_won || !backend.contender) return;
   const Contender winner = *backend.contender;
-  rows.index_peer(backend, winner.path.peer);
+  rows.index_peer(backend, winner.path.peer, now);
   backend.adopt(winner.path, winner.boot_id, now);
+  rows.refresh(backend, now);
   rows.schedule_probe(backend, now);
   notices.add(LogLevel::info, "agent moved", {{"backend", backend.name()}, {"agent", winner.path.peer.text()}});
 }
 
-void Alarms::agent_alive(Backend& backend, TimePoint now, bool we_slept, Notices& notices) const {
+void Alarms::agent_alive(const Access& rows, Backend& backend, TimePoint now, bool we_slept,
+                         Notices& notices) const {
   if (we_slept) {  // what the agent said in the meantime may have been lost: it is owed a whole new period
     backend.next_alive_check = now + timers_.alive_interval;
     backend.agent.last_packet = now;
@@ -56,6 +59,7 @@ void Alarms::agent_alive(Backend& backend, TimePoint now, bool we_slept, Notices
   backend.next_alive_check = now + timers_.alive_interval;
   if (!backend.check_alive()) return;
   backend.next_check = now;
+  rows.refresh(backend, now);
   notices.add(LogLevel::warn, "agent silent", {{"backend", backend.name()}});
 }
 
@@ -82,6 +86,7 @@ void Alarms::check_done(const TcpChecks::Result& result, TimePoint now) {
     }
     const State before = backend->state(now);
     backend->take_check(result.outcome == TcpChecks::Outcome::accepted, now, timers_);
+    rows.refresh(*backend, now);
     const State after = backend->state(now);
     if (before != after)
       notices.add(after == State::down ? LogLevel::warn : LogLevel::info, "back-end state changed",

@@ -14,8 +14,9 @@ constexpr int kForgottenAfter = 3;
 
 }  // namespace
 
-Backend::Backend(std::uint64_t id_, BackendKey key_, std::string pool_name_, Source source_)
-    : id(id_), key(key_), pool_name(std::move(pool_name_)), source(source_) {}
+Backend::Backend(std::uint64_t id_, BackendKey key_, std::string pool_name_, Source source_,
+                 const WeightedConfig& config)
+    : id(id_), key(key_), pool_name(std::move(pool_name_)), source(source_), config_(config), estimates_(config) {}
 
 bool Backend::judged_by_check() const {
   return source == Source::configured || agent.silent || !agent.listening;
@@ -30,9 +31,11 @@ State Backend::state(TimePoint now) const {
   return agent.silent ? State::stale : State::up;
 }
 
-bool Backend::eligible(TimePoint now, bool silent_too) const {
+Tier Backend::tier(TimePoint now, Policy policy) const {
   const State current = state(now);
-  return current == State::up || (silent_too && current == State::stale);
+  const bool silent_too = policy != Policy::report;
+  if (current == State::up || (silent_too && current == State::stale)) return backup ? Tier::backup : Tier::primary;
+  return silent_too && permitted() ? Tier::last_resort : Tier::never;
 }
 
 bool Backend::permitted() const {
@@ -46,10 +49,10 @@ void Backend::adopt(const AgentPath& path, std::uint64_t boot_id, TimePoint now)
   agent.listening = true;
   outstanding_.clear();
   recent_ = {};
-  rtt_.reset();
-  loss_.reset();
+  estimates_.new_agent();
   contender.reset();
   ejected_until_ = {};  // a newly validated agent ends an ejection
+  entered_ = false;     // and starts slowly
   heard(now);
 }
 
@@ -84,15 +87,13 @@ Backend::Answer Backend::take_response(const monitoring::ProbeResponse& response
     return Answer::late;
   }
   outstanding_.erase(probe);
-  rtt_.add(rtt);
-  loss_.add(false);
+  estimates_.probe_answered(rtt, arrival);
   take_load(response, arrival);
   return Answer::taken;
 }
 
 void Backend::take_load(const monitoring::ProbeResponse& response, TimePoint now) {
-  load_ = response.load;
-  report_at_ = now;
+  estimates_.take_report(response.load, signals.open, now);
   agent.draining = response.draining;
   if (agent.listening && !response.listening) {
     check = Check::unknown;
@@ -119,7 +120,7 @@ Backend::Expired Backend::expire_probes(TimePoint now, Duration timeout, bool we
     }
     if (probe.voided) return true;
     ++result.lost;
-    loss_.add(true);
+    estimates_.probe_lost();
     if (contender && probe.sequence >= contender->decided_by) result.contender_won = true;
     return true;
   });
@@ -144,7 +145,7 @@ bool Backend::check_alive() {
 }
 
 bool Backend::forgotten(TimePoint now, const MonitoringConfig& config) const {
-  if (source != Source::agent || connections_active > 0) return false;
+  if (source != Source::agent || signals.open > 0) return false;
   return agent.leaving || now - agent.last_packet > kForgottenAfter * std::max(agent.register_interval,
                                                                               config.alive_interval);
 }
@@ -162,6 +163,7 @@ void Backend::take_check(bool accepted, TimePoint now, const MonitoringConfig& c
 
 void Backend::connect_failed(TimePoint now, bool may_eject) {
   ++connections_failed;
+  estimates_.connection_failed(now);
   if (is_ejected(now) || !may_eject) return;
   connect_failures_ = std::min(connect_failures_ + 1, kMaxFailures);
   const auto ejection = std::min<Duration>(kFirstEjection * (1 << (connect_failures_ - 1)), kLongestEjection);
@@ -170,16 +172,28 @@ void Backend::connect_failed(TimePoint now, bool may_eject) {
   next_check = now + std::min<Duration>(ejection, kFirstEjection);
 }
 
-void Backend::connected() { connect_failures_ = 0; }
+void Backend::take_signals(double ticks, TimePoint now) {
+  if (estimates_.take_signals(signals, ticks, now)) connect_failures_ = 0;
+}
 
-void Backend::rescore(const ScoreConfig& config) {
-  ScoreInput input;
-  input.rtt_ms = to_ms(rtt_.sample().value_or(Duration::zero()));
-  input.tcp = load_.tcp_machine;
-  input.loss = loss_.share();
-  input.cpu = load_.cpu / 10000.0;
-  input.memory = load_.memory / 10000.0;
-  score_ = report_score(input, config);
+void Backend::enter(bool eligible, bool pool_settled, TimePoint now) {
+  if (eligible && !entered_) {
+    ramps_ = pool_settled;
+    entered_at_ = now;
+  }
+  entered_ = eligible;
+}
+
+double Backend::ramp(TimePoint now) const {
+  if (!ramps_ || now - entered_at_ >= config_.slow_start) return 1;
+  return std::max(config_.slow_start_from, to_seconds(now - entered_at_) / to_seconds(config_.slow_start));
+}
+
+LoadView Backend::load_view(TimePoint now) const {
+  LoadView view = estimates_.view(!agent.silent, signals, now);
+  view.weight = weight;
+  view.ramp = ramp(now);
+  return view;
 }
 
 BackendStatus Backend::status(TimePoint now) const {
@@ -188,22 +202,9 @@ BackendStatus Backend::status(TimePoint now) const {
   view.pool = pool_name;
   view.source = source;
   view.state = state(now);
-  view.loss = loss_.share();
-  if (report_at_) {
-    view.score = score_.value();
-    view.components = score_.components;
-    view.tcp = load_.tcp_machine;
-    view.tcp_service = load_.tcp_service;
-    view.cpu = load_.cpu / 10000.0;
-    view.memory = load_.memory / 10000.0;
-    view.report_age = std::max(now - *report_at_, Duration::zero());
-  }
-  if (rtt_.sample()) {
-    view.rtt_sample_ms = to_ms(*rtt_.sample());
-    view.rtt_estimated_ms = to_ms(rtt_.estimated());
-  }
-  view.connections_active = connections_active;
-  view.connections_total = connections_total;
+  estimates_.fill(view, now);
+  view.connections_active = signals.open;
+  view.connections_total = signals.total;
   view.connections_failed = connections_failed;
   view.ejected_for = is_ejected(now) ? ejected_until_ - now : Duration::zero();
   view.conflicts = conflicts;

@@ -7,32 +7,47 @@
 namespace farol::proxy {
 namespace {
 
-bool has_score(const Backend& backend) { return backend.has_report() && !backend.agent.silent; }
+Explained told_of(const Backend& backend, Policy policy) {
+  const Estimates& known = backend.estimates();
+  const monitoring::Load& load = known.load();
+  Explained told;
+  told.rtt_ms = to_ms(known.rtt().sample().value_or(Duration::zero()));
+  told.tcp = policy == Policy::report ? load.tcp_machine : load.tcp_service;
+  told.cpu = (load.cpu + 50) / 100;
+  told.memory = (load.memory + 50) / 100;
+  return told;
+}
 
-/// What a back-end without a report of its own counts as: the mean of those that have one, neither best nor worst.
-Candidate neutral_candidate(std::span<Backend* const> backends) {
-  Candidate mean;
-  int count = 0;
-  for (const Backend* backend : backends) {
-    if (!has_score(*backend)) continue;
-    mean.score += backend->score().value();
-    mean.unsaturated += backend->score().components.sum();
-    ++count;
+/// The order of `report`: by the score, and among the saturated by the sum behind it, so there is always a best one. A
+/// billionth of the sum decides among equals and nothing else.
+double report_key(const Score& score) {
+  return score.saturated ? kSaturatedScore + 1e-9 * score.components.sum() : score.value();
+}
+
+/// The key of one back-end as a line over its own load, and what it is made of without own load.
+void rate(Standing& standing, const Backend& backend, const Pool& pool, const WeightedConfig& config, TimePoint now) {
+  switch (pool.policy) {
+    case Policy::weighted: {
+      LoadView view = backend.load_view(now);
+      view.open = view.busy = 0;
+      const WeightedScore score = weighted_score(view, pool.view, config);
+      standing.base = score.base;
+      standing.per_load = score.per_load;
+      standing.told.components = score.components;
+      return;
+    }
+    case Policy::report: {
+      const Score score = backend.estimates().report_score();
+      standing.base = backend.estimates().has_report() ? report_key(score) : pool.report_mean;
+      standing.told.components = score.components;
+      return;
+    }
+    case Policy::least_connections:
+      standing.base = standing.per_load = standing.told.components.tcp = 1 / standing.share;
+      return;
+    case Policy::round_robin:
+    case Policy::source_hash: return;
   }
-  if (count > 0) mean = {mean.score / count, mean.unsaturated / count};
-  return mean;
-}
-
-Candidate candidate_of(const Backend& backend, const Candidate& neutral) {
-  if (!has_score(backend)) return {neutral.score, neutral.unsaturated, backend.chosen_at};
-  return {backend.score().value(), backend.score().components.sum(), backend.chosen_at};
-}
-
-Explained explain(const Backend& backend, const Candidate& candidate) {
-  const auto sample = backend.rtt().sample().value_or(Duration::zero());
-  return {backend.key.address,          candidate.score,
-          to_ms(sample),                backend.load().tcp_machine,
-          (backend.load().cpu + 50) / 100, (backend.load().memory + 50) / 100};
 }
 
 }  // namespace
@@ -40,66 +55,79 @@ Explained explain(const Backend& backend, const Candidate& candidate) {
 BackendTable::BackendTable(Options options) : options_(std::move(options)) {}
 BackendTable::~BackendTable() = default;
 
-BackendTable::Pool& BackendTable::pool(std::uint32_t id) {
-  const auto [entry, is_new] = pools_.try_emplace(id);
-  if (is_new) {
-    entry->second.name = fmt::format("#{:08x}", id);
-    entry->second.policy = options_.policy;
-  }
-  return entry->second;
-}
-
-void BackendTable::name_pool(const std::string& name) {
-  MutexLock lock(mutex_);
-  Pool& named = pool(monitoring::pool_id(name));
-  named.name = name;
+Pool& BackendTable::pool(std::uint32_t id, const std::string& name) {
+  const auto found = pools_.find(id);
+  if (found != pools_.end()) return found->second;
   const auto exception = options_.pool_policies.find(name);
-  named.policy = exception == options_.pool_policies.end() ? options_.policy : exception->second;
+  const Policy policy = exception == options_.pool_policies.end() ? options_.policy : exception->second;
+  return pools_
+      .try_emplace(id, name.empty() ? fmt::format("#{:08x}", id) : name, policy, options_.weighted,
+                   options_.max_backends)
+      .first->second;
 }
 
-void BackendTable::collect(const Pool& from, std::span<const std::uint64_t> tried, TimePoint now) {
-  const auto untried = [&](const Backend& b) { return std::find(tried.begin(), tried.end(), b.id) == tried.end(); };
-  const bool silent_too = from.policy != Policy::report;
-  eligible_.clear();
-  for (Backend* backend : from.members)
-    if (backend->eligible(now, silent_too) && untried(*backend)) eligible_.push_back(backend);
-  // The last resort: better to try one that looks dead than to turn the client away. The report has none.
-  if (eligible_.empty() && silent_too)
-    for (Backend* backend : from.members)
-      if (backend->permitted() && untried(*backend)) eligible_.push_back(backend);
-}
-
-std::optional<Lease> BackendTable::acquire(std::uint32_t pool_id, std::span<const std::uint64_t> tried, TimePoint now,
-                                           bool explain_all) {
+Pool& BackendTable::name_pool(const std::string& name) {
   MutexLock lock(mutex_);
-  const auto entry = pools_.find(pool_id);
-  if (entry == pools_.end()) return std::nullopt;
-  collect(entry->second, tried, now);
-  const Candidate neutral = neutral_candidate(eligible_);
-  candidates_.clear();
-  for (const Backend* backend : eligible_) candidates_.push_back(candidate_of(*backend, neutral));
-  const auto index = choose(candidates_, entry->second.policy);
-  if (!index) return std::nullopt;
+  return pool(monitoring::pool_id(name), name);
+}
 
-  Backend& chosen = *eligible_[*index];
-  chosen.chosen_at = ++choices_;
-  ++chosen.connections_active;
-  ++chosen.connections_total;
-  Lease lease(*this, chosen);
-  lease.score = candidates_[*index].score;
-  for (std::size_t i = 0; i < candidates_.size(); ++i) {
-    if (i != *index) lease.runner_up = std::min(lease.runner_up.value_or(candidates_[i].score), candidates_[i].score);
-    if (explain_all) lease.candidates.push_back(explain(*eligible_[i], candidates_[i]));
+std::optional<Lease> BackendTable::acquire(Pool& pool, const Pool::Request& request) {
+  auto choice = pool.choose(request);
+  if (!choice) return std::nullopt;
+  return std::optional<Lease>(std::in_place, *this, pool, std::move(*choice), request.now);
+}
+
+void BackendTable::publish(Backend& backend, Pool& pool, TimePoint now) {
+  Standing standing;
+  standing.tier = backend.tier(now, pool.policy);
+  const LoadView view = backend.load_view(now);
+  standing.share = view.weight * view.ramp;
+  standing.flowing = backend.estimates().flowing();
+  standing.told = told_of(backend, pool.policy);
+  rate(standing, backend, pool, options_.weighted, now);
+  pool.publish(backend, standing);
+}
+
+void BackendTable::refresh(Backend& backend, TimePoint now) {
+  Pool& own = pool(backend.key.pool, {});
+  if (now - own.viewed_at >= kTick) return refresh_all(own, now);
+  backend.enter(backend.tier(now, own.policy) <= Tier::backup, own.settled, now);
+  publish(backend, own, now);
+}
+
+void BackendTable::refresh_all(Pool& pool, TimePoint now) {
+  const double ticks = to_seconds(now - pool.viewed_at) / to_seconds(kTick);
+  pool.viewed_at = now;
+  std::vector<LoadView> views;
+  double reports = 0, report_sum = 0;
+  bool settled = false;
+  for (Backend* backend : pool.members) {
+    backend->take_signals(ticks, now);
+    const bool eligible = backend->tier(now, pool.policy) <= Tier::backup;
+    backend->enter(eligible, pool.settled, now);
+    settled = settled || backend->entered_before(now - options_.weighted.slow_start);
+    if (!eligible) continue;
+    views.push_back(backend->load_view(now));
+    if (!backend->estimates().has_report()) continue;
+    ++reports;
+    report_sum += backend->estimates().report_score().value();
   }
-  return lease;
+  pool.report_mean = report_sum / std::max(1.0, reports);
+  pool.settled = settled;
+  pool.view = survey(views, options_.weighted);
+  for (Backend* backend : pool.members) publish(*backend, pool, now);
+}
+
+void BackendTable::tick(TimePoint now) {
+  MutexLock lock(mutex_);
+  for (auto& [id, pool] : pools_) refresh_all(pool, now);
 }
 
 bool BackendTable::ready(TimePoint now) {
   MutexLock lock(mutex_);
-  return std::any_of(pools_.begin(), pools_.end(), [&](const auto& entry) {
-    const Pool& p = entry.second;
-    return std::any_of(p.members.begin(), p.members.end(),
-                       [&](const Backend* b) { return b->eligible(now, p.policy != Policy::report); });
+  return std::any_of(rows_.begin(), rows_.end(), [&](const auto& row) NO_THREAD_SAFETY_ANALYSIS {
+    const Backend& backend = *row.second;
+    return backend.tier(now, pools_.at(backend.key.pool).policy) <= Tier::backup;
   });
 }
 
@@ -107,7 +135,19 @@ std::vector<BackendStatus> BackendTable::status(TimePoint now) {
   std::vector<BackendStatus> result;
   {
     MutexLock lock(mutex_);
-    for (const auto& [id, backend] : rows_) result.push_back(backend->status(now));
+    for (const auto& [id, backend] : rows_) {
+      const Pool& own = pools_.at(backend->key.pool);
+      BackendStatus status = backend->status(now);
+      if (own.policy == Policy::weighted) {
+        status.components = weighted_score(backend->load_view(now), own.view, options_.weighted).components;
+        status.score = status.components.sum();
+      } else if (own.policy == Policy::report && backend->estimates().has_report()) {
+        const Score score = backend->estimates().report_score();
+        status.components = score.components;
+        status.score = score.value();
+      }
+      result.push_back(std::move(status));
+    }
   }
   std::sort(result.begin(), result.end(), [](const BackendStatus& a, const BackendStatus& b) {
     return std::tie(a.pool, a.address) < std::tie(b.pool, b.address);
@@ -115,7 +155,18 @@ std::vector<BackendStatus> BackendTable::status(TimePoint now) {
   return result;
 }
 
-ProxyView::Change BackendTable::set_state(const std::string& backend, AdminState state) {
+std::vector<Decision> BackendTable::decisions() {
+  std::vector<Decision> all;
+  {
+    MutexLock lock(mutex_);
+    for (auto& [id, pool] : pools_)
+      for (Decision& decision : pool.decisions()) all.push_back(std::move(decision));
+  }
+  std::stable_sort(all.begin(), all.end(), [](const Decision& a, const Decision& b) { return a.at > b.at; });
+  return all;
+}
+
+ProxyView::Change BackendTable::set_state(const std::string& backend, AdminState state, TimePoint now) {
   MutexLock lock(mutex_);
   Backend* found = nullptr;
   for (const auto& [id, row] : rows_) {
@@ -126,45 +177,32 @@ ProxyView::Change BackendTable::set_state(const std::string& backend, AdminState
   }
   if (found == nullptr) return ProxyView::Change::unknown_backend;
   found->admin = state;
+  refresh(*found, now);
   return ProxyView::Change::done;
-}
-
-void BackendTable::release(Backend& backend) {
-  MutexLock lock(mutex_);
-  --backend.connections_active;
 }
 
 void BackendTable::connect_failed(Backend& backend, TimePoint now) {
   MutexLock lock(mutex_);
-  const auto& members = pool(backend.key.pool).members;
+  const auto& members = pool(backend.key.pool, {}).members;
   const auto ejected = std::count_if(members.begin(), members.end(), [&](auto* b) { return b->is_ejected(now); });
   backend.connect_failed(now, (static_cast<std::size_t>(ejected) + 1) * 2 <= members.size());
+  refresh(backend, now);
 }
 
-void BackendTable::connected(Backend& backend) {
+void BackendTable::closed_early(Backend& backend, TimePoint now) {
   MutexLock lock(mutex_);
-  backend.connected();
+  backend.closed_early(now);
+  refresh(backend, now);
 }
 
-Lease::Lease(Lease&& other) noexcept
-    : table_(std::exchange(other.table_, nullptr)),
-      backend_(other.backend_),
-      address(other.address),
-      id(other.id),
-      score(other.score),
-      runner_up(other.runner_up),
-      candidates(std::move(other.candidates)) {}
-
-Lease& Lease::operator=(Lease&& other) noexcept {
-  if (this != &other) {
-    std::destroy_at(this);
-    std::construct_at(this, std::move(other));
-  }
-  return *this;
-}
-
-Lease::~Lease() {
-  if (table_ != nullptr) table_->release(*backend_);
-}
+Lease::Lease(BackendTable& table, Pool& pool, Pool::Choice choice, TimePoint now)
+    : table_(&table),
+      backend_(choice.backend),
+      meter_(backend_->signals, pool.changed, now),
+      address(backend_->key.address),
+      id(backend_->id),
+      score(choice.score),
+      runner_up(choice.runner_up),
+      candidates(std::move(choice.candidates)) {}
 
 }  // namespace farol::proxy

@@ -30,39 +30,46 @@ Backend* BackendTable::Access::by_key(const BackendKey& key) const NO_THREAD_SAF
 
 Backend* BackendTable::Access::add(const BackendKey& key, Source source) const NO_THREAD_SAFETY_ANALYSIS {
   if (table_.rows_.size() >= table_.options_.max_backends) return nullptr;
-  Pool& pool = table_.pool(key.pool);
+  Pool& pool = table_.pool(key.pool, {});
   const std::uint64_t id = table_.next_id_++;
-  auto row = std::make_unique<Backend>(id, key, pool.name, source);
+  auto row = std::make_unique<Backend>(id, key, pool.name, source, table_.options_.weighted);
   Backend* backend = row.get();
-  pool.members.push_back(backend);
+  pool.add(*backend);
   table_.by_key_[key] = backend;
   table_.rows_.emplace(id, std::move(row));
   return backend;
 }
 
-void BackendTable::Access::index_peer(Backend& backend, const Address& peer) const NO_THREAD_SAFETY_ANALYSIS {
+void BackendTable::Access::index_peer(Backend& backend, const Address& peer, TimePoint now) const
+    NO_THREAD_SAFETY_ANALYSIS {
   const auto old = table_.by_peer_.find(backend.agent.path.peer);
   if (old != table_.by_peer_.end() && old->second == &backend) table_.by_peer_.erase(old);
   if (peer.family() == AF_UNSPEC) return;
   Backend*& holder = table_.by_peer_[peer];
-  if (holder != nullptr && holder != &backend) leave(*holder);
+  if (holder != nullptr && holder != &backend) leave(*holder, now);
   holder = &backend;
 }
 
-void BackendTable::Access::leave(Backend& backend) const {
+void BackendTable::Access::leave(Backend& backend, TimePoint now) const {
   backend.agent.leaving = true;
   schedule_probe(backend, TimePoint::max());
+  refresh(backend, now);
 }
 
-void BackendTable::Access::remove(Backend& backend) const NO_THREAD_SAFETY_ANALYSIS {
-  index_peer(backend, Address());
+void BackendTable::Access::refresh(Backend& backend, TimePoint now) const NO_THREAD_SAFETY_ANALYSIS {
+  table_.refresh(backend, now);
+}
+
+bool BackendTable::Access::remove(Backend& backend) const NO_THREAD_SAFETY_ANALYSIS {
+  const auto entry = table_.pools_.find(backend.key.pool);
+  if (!entry->second.remove(backend)) return false;
+  index_peer(backend, Address(), TimePoint());
   schedule_probe(backend, TimePoint::max());
   table_.by_key_.erase(backend.key);
-  const auto entry = table_.pools_.find(backend.key.pool);
-  std::erase(entry->second.members, &backend);
   // A pool that only its agents spoke of goes with the last of them.
   if (entry->second.members.empty() && entry->second.name.starts_with('#')) table_.pools_.erase(entry);
   table_.rows_.erase(backend.id);
+  return true;
 }
 
 void BackendTable::Access::schedule_probe(Backend& backend, TimePoint due) const NO_THREAD_SAFETY_ANALYSIS {

@@ -1,6 +1,8 @@
 #include "proxy/config.hpp"
 
 #include <algorithm>
+#include <charconv>
+#include <sstream>
 #include <thread>
 
 #include "common/error.hpp"
@@ -40,38 +42,65 @@ Config::Endpoint parse_listen(const std::string& text) {
   return endpoint;
 }
 
-Config::Endpoint parse_backend(const std::string& text) {
-  const auto comma = text.find(',');
-  const std::string where = text.substr(0, comma);
-  const auto address = Address::parse(where);
+double parse_weight(const std::string& text) {
+  int weight = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), weight);
+  if (error != std::errc() || end != text.data() + text.size() || weight < 1 || weight > 1000)
+    throw UsageError("'" + text + "' is not a weight (want 1 to 1000)");
+  return weight;
+}
+
+void parse_backend_option(const std::string& option, Config::StaticBackend& backend) {
+  if (option == "backup")
+    backend.backup = true;
+  else if (option.starts_with("weight="))
+    backend.weight = parse_weight(option.substr(7));
+  else if (option.starts_with("pool="))
+    backend.pool = checked_pool(option.substr(5));
+  else
+    throw UsageError("'" + option + "' is not an option of a back-end (want weight=N, backup or pool=NAME)");
+}
+
+Config::StaticBackend parse_backend(const std::string& text) {
+  std::istringstream parts(text);
+  std::string part;
+  std::getline(parts, part, ',');
+  const auto address = Address::parse(part);
   if (!address || address->port() == 0 || address->is_wildcard())
-    throw UsageError("'" + where + "' is not a back-end (want IP:PORT or [IPv6]:PORT)");
-  Config::Endpoint endpoint{*address, std::string(monitoring::kDefaultPool)};
-  if (comma == std::string::npos) return endpoint;
-  const std::string option = text.substr(comma + 1);
-  if (option.rfind("pool=", 0) != 0) throw UsageError("'" + option + "' is not an option of a back-end (want pool=NAME)");
-  endpoint.pool = checked_pool(option.substr(5));
-  return endpoint;
+    throw UsageError("'" + part + "' is not a back-end (want IP:PORT or [IPv6]:PORT)");
+  Config::StaticBackend backend;
+  backend.address = *address;
+  while (std::getline(parts, part, ',')) parse_backend_option(part, backend);
+  return backend;
+}
+
+std::string policy_names() {
+  std::string names;
+  for (const Policy policy : kPolicies) {
+    if (!names.empty()) names += policy == std::end(kPolicies)[-1] ? " or " : ", ";
+    names += to_string(policy);
+  }
+  return names;
 }
 
 Policy parse_policy(const std::string& name) {
-  for (const Policy policy : {Policy::weighted, Policy::report, Policy::round_robin})
+  for (const Policy policy : kPolicies)
     if (name == to_string(policy)) return policy;
-  throw UsageError("'" + name + "' is not a policy (want weighted, report or round-robin)");
+  throw UsageError("'" + name + "' is not a policy (want " + policy_names() + ")");
 }
 
 void add_flags(CLI::App& app, Raw& raw, Config& config) {
   app.add_option("--listen", raw.listen, "client side, ADDR:PORT[=POOL], repeatable")->default_str(":80")
       ->take_all();
   app.add_option("--monitor-listen", raw.monitor_listen, "UDP ADDR:PORT where agents register")->capture_default_str();
-  app.add_option("--backend", raw.backends, "static back-end without an agent, ADDR:PORT[,pool=NAME], repeatable")
+  app.add_option("--backend", raw.backends, "static back-end without an agent, ADDR:PORT[,weight=N][,backup][,pool=NAME], repeatable")
       ->take_all();
   add_choice(app, "--engine", config.engine, {{"threads", EngineKind::threads}, {"events", EngineKind::events}},
              "who runs the relays, a thread per connection or a reactor per core");
   app.add_option("--workers", config.workers, "reactors of the events engine; 0 = one per core")
       ->capture_default_str()
       ->check(CLI::Range(0, 256));
-  app.add_option("--policy", raw.policies, "weighted, report or round-robin; or POOL=POLICY, repeatable")
+  app.add_option("--policy", raw.policies, "who is chosen: " + policy_names() + "; one for all or POOL=POLICY, repeatable")
       ->default_str("weighted")
       ->take_all();
   add_duration(app, "--probe-interval", config.timers.probe_interval, "between two probes of a back-end");
@@ -81,6 +110,7 @@ void add_flags(CLI::App& app, Raw& raw, Config& config) {
   add_duration(app, "--idle-timeout", config.idle_timeout, "without a byte in either direction; 0 = never");
   add_duration(app, "--fin-timeout", config.fin_timeout, "the same once one side has closed its half");
   add_duration(app, "--drain-timeout", config.drain_timeout, "for connections to end after TERM");
+  add_duration(app, "--slow-start", config.weighted.slow_start, "until a back-end that joins or recovers has its full share");
   app.add_option("--retries", config.retries, "connection attempts on other back-ends")
       ->capture_default_str()
       ->check(CLI::Range(0, 100));
@@ -142,6 +172,9 @@ std::optional<int> parse_config(int argc, const char* const* argv, Config& confi
   understand(raw, config);
   if (config.workers == 0) config.workers = std::max(1U, std::thread::hardware_concurrency());
   check_together(config);
+  const Duration slow_start = config.weighted.slow_start;
+  config.weighted = WeightedConfig::for_interval(config.timers.probe_interval);
+  config.weighted.slow_start = slow_start;
   return std::nullopt;
 }
 

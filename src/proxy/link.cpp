@@ -16,7 +16,8 @@ void Link::close_server() {
 }
 
 void Link::finish(bool reset_server) {
-  half_close();
+  half_closed_.store(true, std::memory_order_relaxed);
+  if (reset_server) client_closed_.store(true, std::memory_order_relaxed);
   MutexLock lock(mutex_);
   client_.shut_down();
   if (!server_) return;

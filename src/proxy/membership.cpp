@@ -100,13 +100,13 @@ Membership::Verdict Membership::on_response(const Envelope& from, const ProbeRes
       if (answer == Backend::Answer::wrong_nonce) return DropReason::nonce;
       known->heard(now);
       if (answer == Backend::Answer::late) return DropReason::late;
-      known->rescore(table_.score_config());
+      rows.refresh(*known, now);
       if (log_.enabled(LogLevel::debug))
         notices.add(LogLevel::debug, "probe answered",
                     {{"backend", known->name()},
                      {"seq", packet.sequence},
-                     {"rtt_ms", to_ms(*known->rtt().sample()), 1},
-                     {"estimated_ms", to_ms(known->rtt().estimated()), 1}});
+                     {"rtt_ms", to_ms(*known->estimates().rtt().sample()), 1},
+                     {"estimated_ms", to_ms(known->estimates().rtt().estimated()), 1}});
     } else if (challenged || restarted_in_place(known, packet)) {
       verdict = validated(rows, from, packet, now, notices);
     } else {
@@ -126,7 +126,7 @@ Membership::Verdict Membership::validated(const Access& rows, const Envelope& fr
   if (first_road != nullptr && !first_road->agent.silent) return DropReason::alias;
   Backend* added = rows.add(key, Source::agent);
   if (added == nullptr) return DropReason::table_full;
-  if (first_road != nullptr) rows.leave(*first_road);
+  if (first_road != nullptr) rows.leave(*first_road, now);
   admit(rows, *added, path_of(from), packet, now);
   notices.add(LogLevel::info, "back-end registered",
               {{"backend", added->name()}, {"pool", added->pool_name}, {"agent", from.peer.text()}});
@@ -158,10 +158,10 @@ Membership::Verdict Membership::known_identity(const Access& rows, Backend& incu
 
 void Membership::admit(const Access& rows, Backend& backend, const AgentPath& path, const ProbeResponse& packet,
                        TimePoint now) const {
-  rows.index_peer(backend, path.peer);
+  rows.index_peer(backend, path.peer, now);
   backend.adopt(path, packet.service.boot_id, now);
   backend.take_load(packet, now);
-  backend.rescore(table_.score_config());
+  rows.refresh(backend, now);
   if (backend.next_alive_check == TimePoint::max()) backend.next_alive_check = now + options_.timers.alive_interval;
   rows.schedule_probe(backend, now);  // at once: the challenge measured no RTT
 }
@@ -175,9 +175,9 @@ Membership::Verdict Membership::on_deregister(const Envelope& from, const monito
     if (known == nullptr || !same_service(*known, packet.service)) return DropReason::unknown;
     // The last probe may have been a challenge, caused by a Register in another's name.
     if (!known->recent_nonce(packet.nonce) && !challenge_.valid(packet.nonce, from.peer, now)) return DropReason::nonce;
-    rows.leave(*known);
+    rows.leave(*known, now);
     notices.add(LogLevel::info, "back-end deregistered", {{"backend", known->name()}});
-    if (known->connections_active == 0) rows.remove(*known);
+    rows.remove(*known);  // with its last connection, if it has any
   }
   notices.write(log_);
   return std::nullopt;

@@ -85,7 +85,7 @@ void MonitoringService::send_due_probes() {
       const Duration overdue = now - rows.next_probe();
       Backend* due = rows.take_due_probe(now);
       if (due == nullptr) return;
-      const bool spread = !due->rtt().sample().has_value() || overdue > kSlept;
+      const bool spread = !due->estimates().rtt().sample().has_value() || overdue > kSlept;
       rows.schedule_probe(*due, now + jittered(timers_.probe_interval, spread, random_));
       const monitoring::ProbeRequest request = due->make_probe(nonce, now, timers_.probe_timeout);
       sequence = request.sequence;
@@ -98,8 +98,13 @@ void MonitoringService::send_due_probes() {
 
 void MonitoringService::watch_all() {
   TimePoint last = Clock::now();
+  TimePoint next_tick = last;
   while (!stop_.fired()) {
     const TimePoint now = Clock::now();
+    if (now >= next_tick) {
+      table_.tick(now);
+      next_tick = now + kTick - kAlarmTick / 2;  // each second look, though none is exactly on time
+    }
     for (const Alarms::CheckToStart& check : alarms_.tick(now, now - last > kAlarmTick + kSlept))
       checks_.start(check.backend, check.service, now + timers_.check_timeout);
     last = now;

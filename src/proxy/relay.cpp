@@ -70,7 +70,7 @@ Task<std::optional<RelayEnd>> copy(Io& io, Channel& from, Channel& to, Link& lin
     }
     if (got.status == Status::eof) co_return RelayEnd::eof;
     if (got.status == Status::error) co_return RelayEnd::source_failed;
-    link.touch();
+    link.touch(from);
     drained = got.bytes < buffer.size();
 
     const std::span<const std::byte> data = buffer.first(got.bytes);
@@ -108,7 +108,7 @@ Task<Stretch> splice(Channel& from, Channel& to, Link& link, std::atomic<std::ui
     if (got.status == Status::error) co_return got.unsupported() ? Stretch::unsupported : Stretch::source_failed;
     source_drained = got.status == Status::again;
     if (source_drained) continue;
-    link.touch();
+    link.touch(from);
     Task<bool> draining = drain(pipe, to, link, bytes);
     const bool drained = co_await draining;
     if (!drained) co_return Stretch::sink_failed;
@@ -147,8 +147,8 @@ std::optional<RelayEnd> relay_end(Stretch stretch) {
 }
 
 /// Passes the end of one half on. The half that ends second needs no FIN of its own: the session closes right behind it.
-RelayEnd pass_on(RelayEnd end, const Channel& to, Link& link) {
-  if (end == RelayEnd::eof && !link.half_close()) to.shutdown_write();
+RelayEnd pass_on(RelayEnd end, const Channel& from, const Channel& to, Link& link) {
+  if (end == RelayEnd::eof && !link.half_close(from)) to.shutdown_write();
   return end;
 }
 
@@ -160,7 +160,7 @@ Task<RelayEnd> relay(Io& io, Channel& from, Channel& to, Link& link, std::atomic
   for (;;) {
     Task<std::optional<RelayEnd>> copying = copy(io, from, to, link, bytes, may_splice, drained);
     std::optional<RelayEnd> end = co_await copying;
-    if (end) co_return pass_on(*end, to, link);
+    if (end) co_return pass_on(*end, from, to, link);
     drained = false;
     BorrowedPipe pipe(io.pipes());
     if (!pipe) continue;  // none to have: this buffer's worth was copied, ask again after the next
@@ -168,7 +168,7 @@ Task<RelayEnd> relay(Io& io, Channel& from, Channel& to, Link& link, std::atomic
     const Stretch stretch = co_await splicing;
     may_splice = stretch != Stretch::unsupported;
     end = relay_end(stretch);
-    if (end) co_return pass_on(*end, to, link);
+    if (end) co_return pass_on(*end, from, to, link);
   }
 }
 

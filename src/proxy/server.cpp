@@ -13,6 +13,7 @@ constexpr std::size_t kAdminConnections = 64;
 
 BackendTable::Options table_options(const Config& config) {
   BackendTable::Options options;
+  options.weighted = config.weighted;
   options.policy = config.policy;
   options.pool_policies = config.pool_policies;
   return options;
@@ -41,8 +42,7 @@ Server::Server(const Config& config, const Logger& log)
                 {config.idle_timeout, config.fin_timeout}} {
   for (const Config::Endpoint& endpoint : config.listen) {
     listeners_.emplace_back(endpoint.address);
-    table_.name_pool(endpoint.pool);
-    sessions_.pools.push_back(monitoring::pool_id(endpoint.pool));
+    sessions_.pools.push_back(&table_.name_pool(endpoint.pool));
   }
   monitoring_socket_ = open_monitoring(config.monitor_listen, keys_);
   if (config.admin) admin_listener_.emplace(*config.admin);
@@ -62,11 +62,15 @@ Server::~Server() { finish(); }
 
 void Server::add_configured_backends() {
   for (const auto& [pool, policy] : config_.pool_policies) table_.name_pool(pool);
-  for (const Config::Endpoint& endpoint : config_.backends) {
-    table_.name_pool(endpoint.pool);
+  for (const Config::StaticBackend& configured : config_.backends) {
+    table_.name_pool(configured.pool);
     const BackendTable::Access rows(table_);
-    Backend* added = rows.add({endpoint.address, monitoring::pool_id(endpoint.pool)}, Source::configured);
-    if (added != nullptr) added->next_check = Clock::now();
+    Backend* added = rows.add({configured.address, monitoring::pool_id(configured.pool)}, Source::configured);
+    if (added == nullptr) continue;
+    added->weight = configured.weight;
+    added->backup = configured.backup;
+    added->next_check = Clock::now();
+    rows.refresh(*added, Clock::now());
   }
 }
 
@@ -137,8 +141,10 @@ ProxyStatus Server::status() const {
   return status;
 }
 
+std::vector<Decision> Server::decisions() const { return table_.decisions(); }
+
 ProxyView::Change Server::set_state(const std::string& backend, AdminState state) {
-  const Change change = table_.set_state(backend, state);
+  const Change change = table_.set_state(backend, state, Clock::now());
   if (change == Change::done)
     log_.info("operator's order", {{"backend", backend},
                                    {"state", state == AdminState::ready   ? "ready"

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <exception>
 
+#include "proxy/source_hash.hpp"
+
 namespace farol::proxy {
 namespace {
 
@@ -31,16 +33,17 @@ Session::Session(Io& io, Accepted client, const SessionContext& context)
     : io_(io),
       context_(context),
       peer_(client.peer),
-      pool_(context.pools[client.listener]),
+      pool_(*context.pools[client.listener]),
       started_(Clock::now()),
       link_(io, std::move(client.socket), context.limits) {}
 
 Task<> Session::run() {
   const Supervision supervision(io_, link_);
   Task<std::optional<Lease>> connecting = connect();
-  const std::optional<Lease> lease = co_await connecting;
+  std::optional<Lease> lease = co_await connecting;
   if (lease) {
-    link_.start();
+    lease_ = &*lease;
+    link_.start(lease->meter());
     Spawned back;
     if (io_.spawn(back, [this](Io& other) { return backward(other); })) {
       std::exception_ptr failure;
@@ -67,10 +70,11 @@ Task<std::optional<Lease>> Session::connect() {
   std::vector<std::uint64_t> tried;
   bool no_resources = false;
   const bool explain = context_.log.enabled(LogLevel::debug);
+  const std::uint64_t client = source_hash(peer_);
   refused_as_ = "SC";
   for (int attempt = 0; attempt <= context_.retries; ++attempt) {
     const TimePoint now = Clock::now();
-    std::optional<Lease> lease = context_.table.acquire(pool_, tried, now, explain);
+    std::optional<Lease> lease = context_.table.acquire(pool_, {tried, now, client, explain});
     if (!lease) break;
     if (explain) log_candidates(*lease);
     retries_ = attempt;
@@ -87,8 +91,9 @@ Task<std::optional<Lease>> Session::connect() {
     Task<ConnectResult> connecting = connect_stream(link_.server(), lease->address, deadline);
     const ConnectResult result = co_await connecting;
     if (result == ConnectResult::connected) {
-      connect_time_ = Clock::now() - now;
-      lease->connected();
+      const TimePoint connected = Clock::now();
+      connect_time_ = connected - now;
+      lease->meter().connected(connected);
       refused_as_ = nullptr;
       co_return lease;
     }
@@ -131,6 +136,7 @@ Task<> Session::backward(Io& io) {
   Task<RelayEnd> relaying = relay(io, link_.server(), link_.client(), link_, bytes_out_);
   backward_end_ = co_await relaying;
   guard.passed();
+  judge_server();
   if (backward_end_ == RelayEnd::source_failed) {
     // The server reset: the client gets all it said, then a FIN, and only then do we stop listening to it.
     link_.client().shutdown_write();
@@ -141,6 +147,13 @@ Task<> Session::backward(Io& io) {
     Task<> resetting = reset_server(io);
     co_await resetting;
   }
+}
+
+/// A server that ends the connection before its first byte, while the client is still there, does not do its work.
+void Session::judge_server() const {
+  const bool ended_it = backward_end_ != RelayEnd::sink_failed && link_.end() == Link::End::open &&
+                        !link_.client_closed();
+  if (ended_it && lease_->meter().unanswered()) lease_->closed_early(Clock::now());
 }
 
 /// The client reset: the server gets what came before, then a reset too.

@@ -16,11 +16,6 @@ json optional(const std::optional<Value>& value) {
   return value ? json(*value) : json();
 }
 
-/// Three decimals: what a reader can use, and no "0.30000000000000004".
-double rounded(double value) {
-  return std::round(value * 1000) / 1000;
-}
-
 json milliseconds(const std::optional<double>& value) {
   return value ? json(rounded(*value)) : json();
 }
@@ -31,14 +26,10 @@ json counters(const std::vector<Counter>& list) {
   return result;
 }
 
-json components(const BackendStatus& backend) {
-  const auto part = [&](double value) { return backend.score ? json(value) : json(); };
-  const ScoreComponents& c = backend.components;
-  return {{"rtt", part(c.rtt)},
-          {"tcp", part(c.tcp)},
-          {"loss", part(c.loss)},
-          {"cpu", part(c.cpu)},
-          {"memory", part(c.memory)}};
+json no_components() {
+  json none = components_json({});
+  for (json& part : none) part = nullptr;
+  return none;
 }
 
 json backend_json(const BackendStatus& backend) {
@@ -50,7 +41,7 @@ json backend_json(const BackendStatus& backend) {
       {"source", to_string(backend.source)},
       {"state", to_string(backend.state)},
       {"score", optional(backend.score)},
-      {"components", components(backend)},
+      {"components", backend.score ? components_json(backend.components) : no_components()},
       {"rtt_ms",
        {{"sample", milliseconds(backend.rtt_sample_ms)}, {"estimated", milliseconds(backend.rtt_estimated_ms)}}},
       {"loss", backend.loss},
@@ -69,6 +60,15 @@ json backend_json(const BackendStatus& backend) {
 }
 
 }  // namespace
+
+double rounded(double value) {
+  return std::round(value * 1000) / 1000;
+}
+
+json components_json(const ScoreComponents& parts) {
+  return {{"rtt", rounded(parts.rtt)}, {"tcp", rounded(parts.tcp)},       {"loss", rounded(parts.loss)},
+          {"cpu", rounded(parts.cpu)}, {"memory", rounded(parts.memory)}, {"doubt", rounded(parts.doubt)}};
+}
 
 std::string status_json(const ProxyStatus& status) {
   json backends = json::array();

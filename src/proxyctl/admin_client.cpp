@@ -65,6 +65,10 @@ json AdminClient::status() const {
   return call("/api/v1/status", nullptr);
 }
 
+json AdminClient::decisions() const {
+  return call("/api/v1/decisions", nullptr);
+}
+
 json AdminClient::set_state(std::string_view backend, std::string_view state) const {
   const std::string body = json({{"state", state}}).dump();
   return call("/api/v1/backends/" + percent_encode(backend) + "/state", &body);

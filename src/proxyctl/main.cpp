@@ -10,6 +10,7 @@
 #include "common/options.hpp"
 #include "monitoring/key_ring.hpp"
 #include "proxyctl/admin_client.hpp"
+#include "proxyctl/decision_table.hpp"
 #include "proxyctl/status_table.hpp"
 
 namespace {
@@ -21,6 +22,7 @@ struct Options {
   bool json = false;
   std::string backend;
   int key_id = 1;
+  int decisions = 1;
 };
 
 int print_status(const Options& options) {
@@ -33,6 +35,14 @@ int print_status(const Options& options) {
 int set_state(const Options& options, const std::string& state) {
   const nlohmann::json reply = proxyctl::AdminClient(options.admin).set_state(options.backend, state);
   std::cout << options.backend << ": " << proxyctl::printable(reply.value("state", state)) << "\n";
+  return 0;
+}
+
+int explain(const Options& options) {
+  const nlohmann::json answer = proxyctl::AdminClient(options.admin).decisions();
+  constexpr auto replace = nlohmann::json::error_handler_t::replace;
+  std::cout << (options.json ? answer.dump(2, ' ', false, replace) + "\n"
+                             : proxyctl::decision_table(answer, options.decisions, options.backend));
   return 0;
 }
 
@@ -51,6 +61,12 @@ void add_commands(CLI::App& app, Options& options, std::function<int()>& chosen)
   command("status", "what the proxy and its back-ends are doing", [&options] {
     return print_status(options);
   })->add_flag("--json", options.json, "the API's own JSON");
+  CLI::App* explaining = command("explain", "why the last choices fell as they did, with every part of each score",
+                                 [&options] { return explain(options); });
+  explaining->add_option("--last", options.decisions, "how many choices")->check(CLI::Range(1, 1000))
+      ->capture_default_str();
+  explaining->add_option("--backend", options.backend, "only those that chose this one, ADDRESS:PORT");
+  explaining->add_flag("--json", options.json, "the API's own JSON");
   const std::pair<std::string, std::string> states[] = {
       {"drain", "no new connections for a back-end; those that live go on"},
       {"ready", "undoes drain and maint"},
@@ -75,7 +91,7 @@ int run(int argc, char** argv) {
   app.require_subcommand(0, 1);
   add_commands(app, options, chosen);
   if (const auto code = parse_command_line(app, argc, argv)) return *code;
-  if (!chosen) throw UsageError("no command (want status, drain, ready, maint or keygen; see --help)");
+  if (!chosen) throw UsageError("no command (want status, explain, drain, ready, maint or keygen; see --help)");
   return chosen();
 }
 

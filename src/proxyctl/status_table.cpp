@@ -8,37 +8,16 @@
 #include <nlohmann/json.hpp>
 #include <vector>
 
-#include "proxyctl/admin_client.hpp"
+#include "proxyctl/text_table.hpp"
 
 namespace farol::proxyctl {
 namespace {
 
 using nlohmann::json;
-using Row = std::vector<std::string>;
 
 constexpr std::size_t kLeftAligned = 3;  // BACKEND, POOL, STATE; the rest are numbers
 const Row kHeader = {"BACKEND", "POOL", "STATE", "SCORE",  "RTT(ms)", "LOSS",  "TCP",
                      "CPU",     "MEM",  "AGE",   "ACTIVE", "TOTAL",   "FAILED"};
-
-/// The value at a path like "/rtt_ms/sample"; null when there is none.
-json at(const json& object, const char* path) {
-  const json::json_pointer pointer(path);
-  return object.contains(pointer) ? object.at(pointer) : json();
-}
-
-std::string words(const json& value) {
-  if (!value.is_string()) return "-";
-  const std::string text = printable(value.get<std::string>());
-  return text.empty() ? "-" : text;
-}
-
-std::string count(const json& value) {
-  return value.is_number() ? fmt::format("{:.0f}", value.get<double>()) : "-";
-}
-
-std::string decimal(const json& value, int places) {
-  return value.is_number() ? fmt::format("{:.{}f}", value.get<double>(), places) : "-";
-}
 
 std::string percent(const json& value) {
   return value.is_number() ? fmt::format("{:.0f}%", value.get<double>() * 100) : "-";
@@ -92,21 +71,6 @@ Row row(const json& backend) {
           count(at(backend, "/connections/failed"))};
 }
 
-std::string aligned(const std::vector<Row>& rows) {
-  std::vector<std::size_t> widths(kHeader.size(), 0);
-  for (const Row& each : rows)
-    for (std::size_t i = 0; i < each.size(); ++i) widths[i] = std::max(widths[i], each[i].size());
-  std::string out;
-  for (const Row& each : rows) {
-    for (std::size_t i = 0; i < each.size(); ++i) {
-      if (i > 0) out += "  ";
-      out += i < kLeftAligned ? fmt::format("{:<{}}", each[i], widths[i]) : fmt::format("{:>{}}", each[i], widths[i]);
-    }
-    out += '\n';
-  }
-  return out;
-}
-
 std::string headline(const json& status) {
   const bool draining = at(status, "/draining") == true;
   const char* const state = draining ? "draining" : at(status, "/ready") == true ? "ready" : "not ready";
@@ -129,7 +93,7 @@ std::string status_table(const json& status) {
   const json backends = at(status, "/backends");
   if (!backends.is_array() || backends.empty()) return headline(status) + "no back-ends\n";
   for (const json& backend : backends) rows.push_back(row(backend));
-  return headline(status) + "\n" + aligned(rows);
+  return headline(status) + "\n" + aligned(rows, kLeftAligned);
 }
 
 }  // namespace farol::proxyctl

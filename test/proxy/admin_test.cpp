@@ -6,6 +6,7 @@
 #include "common/listener.hpp"
 #include "common/options.hpp"
 #include "common/threads_engine.hpp"
+#include "proxy/decision.hpp"
 #include "proxy/status_json.hpp"
 #include "proxyctl/admin_client.hpp"
 
@@ -39,6 +40,7 @@ class FakeProxy final : public ProxyView {
                     backend("10.0.0.2:80", "api", State::up)};
   }
   [[nodiscard]] ProxyStatus status() const override { return now; }
+  [[nodiscard]] std::vector<Decision> decisions() const override { return decided; }
   Change set_state(const std::string& name, AdminState state) override {
     std::vector<BackendStatus*> found;
     for (BackendStatus& each : now.backends)
@@ -49,6 +51,7 @@ class FakeProxy final : public ProxyView {
     return Change::done;
   }
   ProxyStatus now;
+  std::vector<Decision> decided;
 };
 
 http::Request request(const std::string& method, const std::string& target, const std::string& host = "127.0.0.1") {
@@ -90,7 +93,7 @@ TEST_CASE("the index names every path, other paths and methods are refused") {
   FakeProxy proxy;
   const Admin admin(proxy, kLoopback);
   const std::string index = admin.respond(request("GET", "/")).body();
-  for (const char* path : {"/healthz", "/readyz", "/api/v1/status", "/api/v1/backends/"})
+  for (const char* path : {"/healthz", "/readyz", "/api/v1/status", "/api/v1/decisions", "/api/v1/backends/"})
     CHECK(index.find(path) != std::string::npos);
   CHECK(admin.respond(request("GET", "/nothing")).status() == 404);
   CHECK(admin.respond(request("GET", "/api/v1/backends//state")).status() == 404);
@@ -140,7 +143,7 @@ TEST_CASE("the status has every field, absent values are null") {
   CHECK(known["source"] == "agent");
   CHECK(known["state"] == "up");
   CHECK(known["score"] == 0.695);
-  CHECK(known["components"] == json({{"rtt", .5}, {"tcp", .1}, {"loss", .05}, {"cpu", .025}, {"memory", .02}}));
+  CHECK(known["components"] == json({{"rtt", .5}, {"tcp", .1}, {"loss", .05}, {"cpu", .025}, {"memory", .02}, {"doubt", 0.0}}));
   CHECK(known["rtt_ms"] == json({{"sample", 11.235}, {"estimated", nullptr}}));
   CHECK(known["loss"] == 0.05);
   CHECK(known["cpu"] == 0.17);

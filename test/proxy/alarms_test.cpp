@@ -28,12 +28,12 @@ TEST_CASE("Alarms: a probe is lost when its time is out, and only once", "[alarm
   bench.probe_and_answer(kA);
   const auto probe = bench.probe(kA);
   bench.pass(450ms);
-  CHECK(bench.row(kA)->loss().share() == 0);
+  CHECK(bench.row(kA)->estimates().loss().share() == 0);
   bench.pass(50ms);
-  CHECK(bench.row(kA)->loss().share() == 0.5);
-  CHECK(bench.row(kA)->score().components.loss == Approx(15));
+  CHECK(bench.row(kA)->estimates().loss().share() == 0.5);
+  CHECK(bench.row(kA)->estimates().report_score().components.loss == Approx(15));
   bench.deliver(kA.peer, kA.answer(probe));
-  CHECK(bench.row(kA)->loss().share() == 0.5);
+  CHECK(bench.row(kA)->estimates().loss().share() == 0.5);
   CHECK(bench.dropped(DropReason::late) == 1);
   CHECK(bench.row(kA)->agent.last_packet == bench.now);  // late, but alive
 }
@@ -43,7 +43,7 @@ TEST_CASE("Alarms: an agent that answers never becomes silent", "[alarms]") {
   bench.join(kA);
   live(bench, kA, 2min);
   CHECK(bench.state(kA) == State::up);
-  CHECK(bench.row(kA)->loss().share() == 0);
+  CHECK(bench.row(kA)->estimates().loss().share() == 0);
   CHECK(bench.dropped() == 0);
 }
 
@@ -106,7 +106,7 @@ TEST_CASE("Alarms: an ejected one is checked after a second", "[alarms]") {
   bench.join(kA);
   bench.join(kB);
   for (int i = 0; i < 2; ++i) {
-    const auto lease = bench.table.acquire(default_pool(), {}, bench.now);
+    const auto lease = bench.acquire();
     if (lease->address == kA.key().address) lease->connect_failed(bench.now);
   }
   bench.row(kA)->connect_failed(bench.now + 1s, true);  // the second time: 2 s
@@ -140,7 +140,7 @@ TEST_CASE("Alarms: what this process slept through is void", "[alarms]") {
   CHECK(bench.rows() == 1);  // not forgotten either
   SECTION("the answer waited in the socket") {
     bench.membership.handle({kA.answer(probe), kA.peer, {}, 0, answered}, bench.now);
-    CHECK(bench.row(kA)->rtt().sample() == Duration(3ms));
+    CHECK(bench.row(kA)->estimates().rtt().sample() == Duration(3ms));
     CHECK(bench.dropped() == 0);
   }
   SECTION("it came when the machine woke") {
@@ -150,7 +150,7 @@ TEST_CASE("Alarms: what this process slept through is void", "[alarms]") {
   SECTION("it did not come") {}
   CHECK(bench.pass(5s).empty());
   live(bench, kA, 30s);
-  CHECK(bench.row(kA)->loss().share() == 0);
+  CHECK(bench.row(kA)->estimates().loss().share() == 0);
   CHECK(bench.state(kA) == State::up);
 }
 
@@ -162,7 +162,7 @@ TEST_CASE("Alarms: woken by the answer before the alarm, nothing is lost either"
   bench.deliver(kA.peer, kA.answer(probe));  // arrives late: the machine was suspended
   bench.alarms.tick(bench.now, true);
   bench.pass(1s);
-  CHECK(bench.row(kA)->loss().share() == 0);
+  CHECK(bench.row(kA)->estimates().loss().share() == 0);
 }
 
 TEST_CASE("Alarms: after a sleep a dead agent is still found", "[alarms]") {
@@ -193,7 +193,7 @@ TEST_CASE("Alarms: a silent row is forgotten after 3 x the larger interval, neve
     CHECK(bench.rows() == 0);
   }
   SECTION("with a connection") {
-    auto lease = bench.table.acquire(default_pool(), {}, bench.now);
+    auto lease = bench.acquire();
     const auto checks = bench.pass(2min);
     CHECK(bench.rows() == 1);
     bench.alarms.check_done({checks.at(0).backend, TcpChecks::Outcome::refused}, bench.now);

@@ -3,6 +3,7 @@
 #include <catch2/catch.hpp>
 #include <array>
 #include <atomic>
+#include <map>
 #include <vector>
 
 #include "common/thread.hpp"
@@ -18,7 +19,7 @@ namespace {
 const TestAgent kA("10.0.0.1:5555", 1), kB("10.0.0.2:5555", 2), kC("10.0.0.3:5555", 3), kD("10.0.0.4:5555", 4);
 
 TestAgent with_load(TestAgent agent, std::uint16_t cpu, std::uint32_t tcp) {
-  agent.load = {cpu, 1000, tcp, 0};
+  agent.load = {cpu, 1000, tcp, tcp};
   return agent;
 }
 
@@ -29,7 +30,7 @@ BackendTable::Options with(Policy policy) {
 }
 
 std::optional<Lease> acquire(Bench& bench, const std::vector<std::uint64_t>& tried = {}, bool explain = false) {
-  return bench.table.acquire(default_pool(), tried, bench.now, explain);
+  return bench.acquire(tried, explain);
 }
 
 void make_silent(Bench& bench, const TestAgent& agent) {
@@ -44,7 +45,6 @@ TEST_CASE("BackendTable: nobody to choose from", "[backend_table]") {
   Bench bench;
   CHECK_FALSE(acquire(bench));
   CHECK_FALSE(bench.table.ready(bench.now));
-  CHECK_FALSE(bench.table.acquire(12345, {}, bench.now));
   CHECK(bench.table.status(bench.now).empty());
 }
 
@@ -57,20 +57,18 @@ TEST_CASE("BackendTable: a lease counts from the choice until it goes, moved or 
     REQUIRE(lease);
     CHECK(lease->address == at("10.0.0.1:80"));
     CHECK(lease->id == row.id);
-    CHECK(row.connections_active == 1);
+    CHECK(row.signals.open == 1);
     Lease moved = std::move(*lease);
-    CHECK(row.connections_active == 1);
+    CHECK(row.signals.open == 1);
     lease.reset();
-    CHECK(row.connections_active == 1);
+    CHECK(row.signals.open == 1);
     auto other = acquire(bench);
-    CHECK(row.connections_active == 2);
-    moved = std::move(*other);  // gives back what it held
-    CHECK(row.connections_active == 1);
+    CHECK(row.signals.open == 2);
     other.reset();
-    CHECK(row.connections_active == 1);
+    CHECK(row.signals.open == 1);
   }
-  CHECK(row.connections_active == 0);
-  CHECK(row.connections_total == 2);
+  CHECK(row.signals.open == 0);
+  CHECK(row.signals.total == 2);
 }
 
 TEST_CASE("BackendTable: those that were tried are left out, to the last", "[backend_table]") {
@@ -95,6 +93,11 @@ TEST_CASE("BackendTable: the choice is explained", "[backend_table]") {
   CHECK(lease->score == Approx(.3 + .05 + .05));
   CHECK(lease->runner_up == Approx(.6 + .05 + .05));
   REQUIRE(lease->candidates.size() == 2);
+  CHECK(lease->candidates[0].address == kA.key().address);
+  CHECK(lease->candidates[0].components.tcp == Approx(.3));
+  CHECK(lease->candidates[0].components.cpu == Approx(.05));
+  CHECK(lease->candidates[0].components.sum() == Approx(lease->score));
+  CHECK(lease->candidates[0].open == 0);
   CHECK(lease->candidates[1].tcp == 20);
   CHECK(lease->candidates[1].cpu == 10);
   CHECK(acquire(bench)->candidates.empty());
@@ -111,7 +114,7 @@ TEST_CASE("BackendTable: when all look dead they are tried, but never against or
   }
   CHECK_FALSE(bench.table.ready(bench.now));
   CHECK(acquire(bench));
-  REQUIRE(bench.table.set_state(kA.name(), AdminState::drain) == Change::done);
+  REQUIRE(bench.table.set_state(kA.name(), AdminState::drain, bench.now) == Change::done);
   bench.row(kB)->agent.draining = true;
   CHECK_FALSE(acquire(bench));
 }
@@ -134,20 +137,27 @@ TEST_CASE("BackendTable: a silent one keeps its traffic at a neutral score", "[b
   bench.join(with_load(kC, 1000, 0));  // the best there was, but that is old news
   make_silent(bench, kC);
   auto lease = acquire(bench, {}, true);
-  CHECK(lease->address == kA.key().address);
-  const double a = lease->candidates[0].score, b = lease->candidates[1].score;
-  CHECK(lease->candidates[2].score == Approx((a + b) / 2));
+  REQUIRE(lease->candidates.size() == 3);  // the best first
+  CHECK(lease->candidates[0].address == kA.key().address);
+  CHECK(lease->candidates[1].address == kC.key().address);
+  CHECK(lease->candidates[2].address == kB.key().address);
+  CHECK(lease->candidates[1].score == Approx((lease->candidates[0].score + lease->candidates[2].score) / 2));
 }
 
-TEST_CASE("BackendTable: neutral among the saturated is saturated too", "[backend_table]") {
+TEST_CASE("BackendTable: when most are silent, only our own connections count", "[backend_table]") {
   Bench bench;
-  bench.join(with_load(kA, 10000, 1));
-  bench.join(with_load(kB, 10000, 100));
+  bench.join(with_load(kA, 9000, 50));
+  bench.join(with_load(kB, 1000, 0));
   bench.join(with_load(kC, 1000, 0));
-  make_silent(bench, kC);
-  const auto lease = acquire(bench, {}, true);
-  CHECK(lease->address == kA.key().address);
-  CHECK(lease->candidates[2].score == 100);
+  for (const TestAgent* agent : {&kB, &kC}) make_silent(bench, *agent);
+  std::vector<Lease> open;
+  std::map<Address, int> chosen;
+  for (int i = 0; i < 30; ++i) {
+    auto lease = acquire(bench);
+    ++chosen[lease->address];
+    open.push_back(std::move(*lease));
+  }
+  for (const TestAgent* agent : {&kA, &kB, &kC}) CHECK(chosen[agent->key().address] == 10);
 }
 
 TEST_CASE("BackendTable: without any report all are equal", "[backend_table]") {
@@ -189,10 +199,10 @@ TEST_CASE("BackendTable: pools are apart, each with its policy", "[backend_table
   nameless.service.pool = 0x1234;
   for (const TestAgent* agent : std::array<const TestAgent*, 3>{&kA, &web, &nameless}) bench.join(*agent);
   CHECK(acquire(bench)->address == kA.key().address);
-  CHECK(bench.table.acquire(web.service.pool, {}, bench.now)->address == web.key().address);
-  CHECK(bench.table.acquire(0x1234, {}, bench.now)->address == nameless.key().address);
+  Pool& web_pool = bench.table.name_pool("web");
+  CHECK(bench.acquire_from(web_pool)->address == web.key().address);
   make_silent(bench, web);
-  CHECK_FALSE(bench.table.acquire(web.service.pool, {}, bench.now));
+  CHECK_FALSE(bench.acquire_from(web_pool));
   const auto rows = bench.table.status(bench.now);  // by pool, then address
   REQUIRE(rows.size() == 3);
   CHECK(rows[0].pool == "#00001234");
@@ -200,7 +210,7 @@ TEST_CASE("BackendTable: pools are apart, each with its policy", "[backend_table
   CHECK(rows[2].pool == "web");
   // A pool that only its agents spoke of goes with the last of them.
   bench.remove(nameless);
-  CHECK_FALSE(bench.table.acquire(0x1234, {}, bench.now));
+  CHECK(bench.table.status(bench.now).size() == 2);
 }
 
 TEST_CASE("BackendTable: the operator's orders", "[backend_table]") {
@@ -210,15 +220,15 @@ TEST_CASE("BackendTable: the operator's orders", "[backend_table]") {
   twin.service.pool = monitoring::pool_id("web");
   bench.table.name_pool("web");
   bench.join(kA);
-  CHECK(bench.table.set_state("10.0.0.1:81", AdminState::maint) == Change::unknown_backend);
-  CHECK(bench.table.set_state("10.0.0.1:80", AdminState::maint) == Change::done);
+  CHECK(bench.table.set_state("10.0.0.1:81", AdminState::maint, bench.now) == Change::unknown_backend);
+  CHECK(bench.table.set_state("10.0.0.1:80", AdminState::maint, bench.now) == Change::done);
   CHECK(bench.state(kA) == State::maint);
   CHECK_FALSE(acquire(bench));
   bench.join(twin);
-  CHECK(bench.table.set_state("10.0.0.1:80", AdminState::ready) == Change::ambiguous);
-  CHECK(bench.table.set_state("10.0.0.1:80/web", AdminState::drain) == Change::done);
+  CHECK(bench.table.set_state("10.0.0.1:80", AdminState::ready, bench.now) == Change::ambiguous);
+  CHECK(bench.table.set_state("10.0.0.1:80/web", AdminState::drain, bench.now) == Change::done);
   CHECK(bench.state(twin) == State::drain);
-  CHECK(bench.table.set_state("10.0.0.1:80/default", AdminState::ready) == Change::done);
+  CHECK(bench.table.set_state("10.0.0.1:80/default", AdminState::ready, bench.now) == Change::done);
   CHECK(bench.state(kA) == State::up);
   CHECK(acquire(bench));
 }
@@ -243,7 +253,9 @@ TEST_CASE("BackendTable: the schedule of probes is kept in order", "[backend_tab
 
 TEST_CASE("BackendTable: many threads choose, release, look and write at once", "[backend_table]") {
   constexpr int kThreads = 8, kEach = 300;
-  Bench bench(with(Policy::round_robin));
+  const Policy policy = GENERATE(Policy::weighted, Policy::least_connections, Policy::round_robin, Policy::source_hash);
+  Bench bench(with(policy));
+  Pool& pool = bench.table.name_pool(std::string(monitoring::kDefaultPool));
   const std::vector<TestAgent> agents = {kA, kB, kC, kD};
   for (const TestAgent& agent : agents) bench.join(agent);
   std::atomic<int> chosen{0};
@@ -252,18 +264,22 @@ TEST_CASE("BackendTable: many threads choose, release, look and write at once", 
     for (int t = 0; t < kThreads; ++t) {
       threads.emplace_back("table", [&, t] {
         for (int i = 0; i < kEach; ++i) {
-          auto lease = bench.table.acquire(default_pool(), {}, kStart, i % 8 == 0);
-          if (lease && i % 3 == 0) lease->connected();
+          auto lease = bench.table.acquire(pool, {{}, kStart, 0, i % 8 == 0});
+          if (lease && i % 3 == 0) lease->meter().server_spoke(kStart);
+          if (lease && i % 5 == 0) lease->meter().client_spoke(kStart);
           if (lease && i % 50 == 7) lease->connect_failed(kStart);
+          if (lease && i % 50 == 8) lease->closed_early(kStart);
           if (lease) ++chosen;
           if (t % 4 == 0) (void)bench.table.status(kStart);
-          if (t % 4 == 1) bench.table.set_state(kD.name(), i % 2 == 0 ? AdminState::drain : AdminState::ready);
+          if (t % 4 == 3) bench.table.tick(kStart + std::chrono::milliseconds(i));
+          if (t % 4 == 3) (void)bench.table.decisions();
+          if (t % 4 == 1) bench.table.set_state(kD.name(), i % 2 == 0 ? AdminState::drain : AdminState::ready, bench.now);
           if (t % 4 == 2) {
             const auto rows = bench.table.access();
             Backend& row = *rows.by_key(kC.key());
             rows.schedule_probe(row, kStart + std::chrono::milliseconds(i));
             row.make_probe(1, kStart, 500ms);
-            row.rescore({});
+            rows.refresh(row, kStart);
           }
           (void)bench.table.ready(kStart);
         }
@@ -274,6 +290,7 @@ TEST_CASE("BackendTable: many threads choose, release, look and write at once", 
   std::uint64_t total = 0;
   for (const BackendStatus& row : bench.table.status(kStart)) {
     CHECK(row.connections_active == 0);
+    CHECK(bench.table.access().by_key({row.address, default_pool()})->signals.owed == 0);
     total += row.connections_total;
   }
   CHECK(total == kThreads * kEach);

@@ -14,14 +14,15 @@ namespace {
 
 constexpr Duration kTimeout = 500ms;
 const MonitoringConfig kTimers;
+const WeightedConfig kConfig;
 const AgentPath kPath{at("10.0.0.1:5555"), at("10.0.0.9:5555"), 2};
 
 /// A back-end whose agent was admitted at kStart.
 struct Row : Backend {
-  Row() : Backend(1, {at("10.0.0.1:80"), 7}, "web", Source::agent) { adopt(kPath, 42, kStart); }
+  Row() : Backend(1, {at("10.0.0.1:80"), 7}, "web", Source::agent, kConfig) { adopt(kPath, 42, kStart); }
 };
 struct StaticRow : Backend {
-  StaticRow() : Backend(1, {at("10.0.0.1:80"), 7}, "web", Source::configured) {}
+  StaticRow() : Backend(1, {at("10.0.0.1:80"), 7}, "web", Source::configured, kConfig) {}
 };
 
 monitoring::ProbeResponse answer(const monitoring::ProbeRequest& request, bool listening = true) {
@@ -33,11 +34,14 @@ monitoring::ProbeResponse answer(const monitoring::ProbeRequest& request, bool l
 TEST_CASE("Backend: a static one is new, then what connects say", "[backend]") {
   StaticRow row;
   CHECK(row.state(kStart) == State::new_);
-  CHECK_FALSE(row.eligible(kStart, true));
+  CHECK(row.tier(kStart, Policy::weighted) == Tier::last_resort);
+  CHECK(row.tier(kStart, Policy::report) == Tier::never);
   CHECK(row.needs_check(kStart));
   row.take_check(true, kStart, kTimers);
   CHECK(row.state(kStart) == State::up);
-  CHECK(row.eligible(kStart, false));
+  CHECK(row.tier(kStart, Policy::report) == Tier::primary);
+  row.backup = true;
+  CHECK(row.tier(kStart, Policy::report) == Tier::backup);
   CHECK(row.next_check == kStart + kTimers.probe_interval);
   row.take_check(false, kStart, kTimers);
   CHECK(row.state(kStart) == State::down);
@@ -65,7 +69,7 @@ TEST_CASE("Backend: the precedence of states", "[backend]") {
   row.agent.draining = true;
   row.admin = AdminState::maint;
   CHECK(row.state(kStart) == State::maint);
-  CHECK_FALSE(row.permitted());
+  CHECK(row.tier(kStart, Policy::weighted) == Tier::never);
 }
 
 TEST_CASE("Backend: a silent agent's service decides between stale and down", "[backend]") {
@@ -74,14 +78,13 @@ TEST_CASE("Backend: a silent agent's service decides between stale and down", "[
   REQUIRE(row.check_alive());
   CHECK(row.agent.silent);
   CHECK(row.state(kStart) == State::stale);
-  CHECK(row.eligible(kStart, true));
-  CHECK_FALSE(row.eligible(kStart, false));
+  CHECK(row.tier(kStart, Policy::weighted) == Tier::primary);
+  CHECK(row.tier(kStart, Policy::report) == Tier::never);
   row.take_check(true, kStart, kTimers);
   CHECK(row.state(kStart) == State::stale);
   row.take_check(false, kStart, kTimers);
   CHECK(row.state(kStart) == State::down);
-  CHECK_FALSE(row.eligible(kStart, true));
-  CHECK(row.permitted());
+  CHECK(row.tier(kStart, Policy::weighted) == Tier::last_resort);
   row.heard(kStart);
   CHECK(row.state(kStart) == State::up);
   CHECK_FALSE(row.needs_check(kStart));
@@ -138,7 +141,8 @@ TEST_CASE("Backend: ejected for 1, 2, 4, 8, 10, 10 seconds; a connection starts 
     CHECK(row.state(now) == State::up);
   }
   CHECK(row.connections_failed == 12);
-  row.connected();
+  row.signals.first_byte(1ms);
+  row.take_signals(1, now);
   row.connect_failed(now, true);
   CHECK(row.status(now).ejected_for == 1s);
 }
@@ -168,7 +172,7 @@ TEST_CASE("Backend: probes are numbered from 1, answers need number and nonce", 
   CHECK(row.take_response(answer({1, 101, false}), kStart, kTimeout) == Answer::wrong_nonce);
   CHECK(row.take_response(answer(second), kStart + 20ms, kTimeout) == Answer::taken);
   CHECK(row.take_response(answer(first), kStart + 30ms, kTimeout) == Answer::taken);
-  CHECK(row.rtt().sample() == Duration(30ms));
+  CHECK(row.estimates().rtt().sample() == Duration(30ms));
   CHECK(row.take_response(answer(first), kStart + 30ms, kTimeout) == Answer::wrong_nonce);
   CHECK_FALSE(row.has_outstanding());
 }
@@ -183,11 +187,11 @@ TEST_CASE("Backend: lost once, late once, never both", "[backend]") {
   }
   SECTION("the answer is first") {
     CHECK(row.take_response(answer(probe), kStart + 501ms, kTimeout) == Answer::late);
-    CHECK(row.loss().share() == 0);
+    CHECK(row.estimates().loss().share() == 0);
     CHECK(row.expire_probes(kStart + 550ms, kTimeout, false).lost == 1);
   }
-  CHECK(row.loss().share() == 1);
-  CHECK_FALSE(row.rtt().sample());
+  CHECK(row.estimates().loss().share() == 1);
+  CHECK_FALSE(row.estimates().rtt().sample());
   // A copy of the late answer is nothing.
   CHECK(row.take_response(answer(probe), kStart + 502ms, kTimeout) == Answer::wrong_nonce);
   CHECK(row.expire_probes(kStart + 1s, kTimeout, false).lost == 0);
@@ -200,7 +204,7 @@ TEST_CASE("Backend: probes in flight while this process slept are void", "[backe
   CHECK(row.has_outstanding());
   SECTION("an answer that waited in the socket is taken") {
     CHECK(row.take_response(answer(probe), kStart + 10ms, kTimeout) == Answer::taken);
-    CHECK(row.rtt().sample() == Duration(10ms));
+    CHECK(row.estimates().rtt().sample() == Duration(10ms));
   }
   SECTION("one that arrived when the machine woke is late, no loss") {
     CHECK(row.take_response(answer(probe), kStart + 5s, kTimeout) == Answer::late);
@@ -211,7 +215,7 @@ TEST_CASE("Backend: probes in flight while this process slept are void", "[backe
   }
   CHECK(row.expire_probes(kStart + 5500ms, kTimeout, false).lost == 0);
   CHECK_FALSE(row.has_outstanding());
-  CHECK(row.loss().share() == 0);
+  CHECK(row.estimates().loss().share() == 0);
 }
 
 TEST_CASE("Backend: a new life voids probes, loss and RTT", "[backend]") {
@@ -220,8 +224,8 @@ TEST_CASE("Backend: a new life voids probes, loss and RTT", "[backend]") {
   row.expire_probes(kStart + 1s, kTimeout, false);
   const auto probe = row.make_probe(200, kStart + 1s, kTimeout);
   row.adopt(kPath, 43, kStart + 1s);
-  CHECK(row.loss().share() == 0);
-  CHECK(row.rtt().estimated() == 200ms);
+  CHECK(row.estimates().loss().share() == 0);
+  CHECK(row.estimates().rtt().estimated() == 200ms);
   CHECK_FALSE(row.recent_nonce(probe.nonce));
   CHECK(row.take_response(answer(probe), kStart + 1s, kTimeout) == Answer::wrong_nonce);
   CHECK(row.take_response(answer(lost), kStart + 1s, kTimeout) == Answer::wrong_nonce);
@@ -251,11 +255,11 @@ TEST_CASE("Backend: forgotten after 3 x the larger interval, never with connecti
   row.agent.register_interval = 20s;
   CHECK_FALSE(row.forgotten(kStart + 60s, kTimers));
   CHECK(row.forgotten(kStart + 61s, kTimers));
-  row.connections_active = 1;
+  row.signals.open = 1;
   CHECK_FALSE(row.forgotten(kStart + 61s, kTimers));
   row.agent.leaving = true;
   CHECK_FALSE(row.forgotten(kStart, kTimers));
-  row.connections_active = 0;
+  row.signals.open = 0;
   CHECK(row.forgotten(kStart, kTimers));
 }
 
@@ -267,12 +271,11 @@ TEST_CASE("Backend: the status says what is known and how old it is", "[backend]
   CHECK_FALSE(before.rtt_sample_ms);
   const auto probe = row.make_probe(100, kStart, kTimeout);
   REQUIRE(row.take_response(answer(probe), kStart + 11ms, kTimeout) == Answer::taken);
-  row.rescore({});
   const BackendStatus status = row.status(kStart + 1s);
   CHECK(status.address == at("10.0.0.1:80"));
   CHECK(status.pool == "web");
-  CHECK(status.score == 100.0);  // memory 89 %
-  CHECK(status.components.sum() == Approx(.165 + .15 + .085 + .445));
+  CHECK(row.estimates().report_score().value() == 100.0);  // memory 89 %
+  CHECK(row.estimates().report_score().components.sum() == Approx(.165 + .15 + .085 + .445));
   CHECK(status.rtt_sample_ms == Approx(11));
   CHECK(status.rtt_estimated_ms == Approx(176.375));
   CHECK(status.tcp == 5U);

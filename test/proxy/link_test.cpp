@@ -38,6 +38,7 @@ struct LinkUnderTest {
         link(io, accepted(), limits),
         server(Peer::connect(server_port.address())) {
     link.open_server(accepted());
+    signals.open = signals.owed = 1;  // as the choice does
   }
   Fd accepted() {
     Address from;
@@ -46,6 +47,9 @@ struct LinkUnderTest {
     return fd;
   }
   NoIo io;
+  proxy::BackendSignals signals;
+  proxy::ChangedSet changed{1};
+  proxy::ConnectionMeter meter{signals, changed, Clock::now()};
   Listener server_port{Address::ipv4(0x7f000001, 0)};
   Peer client;
   Link link;
@@ -57,7 +61,7 @@ struct LinkUnderTest {
 TEST_CASE("link: its clock starts when it is told to", "[link]") {
   LinkUnderTest t({10s, 1s});
   CHECK_FALSE(t.link.expired(Clock::now() + 1h));
-  t.link.start();
+  t.link.start(t.meter);
   CHECK_FALSE(t.link.expired(Clock::now() + 9s));
   CHECK(t.link.expired(Clock::now() + 11s));
 }
@@ -66,8 +70,8 @@ TEST_CASE("link: the fin limit holds once a side is closed, the idle limit if th
   const auto [idle, fin, expected] = GENERATE(table<Duration, Duration, Duration>(
       {{10s, 1s, 1s}, {1s, 10s, 1s}, {0s, 3s, 3s}, {3s, 0s, 3s}, {0s, 0s, 0s}}));
   LinkUnderTest t({idle, fin});
-  t.link.start();
-  t.link.half_close();
+  t.link.start(t.meter);
+  t.link.half_close(t.link.client());
   const TimePoint now = Clock::now();
   if (expected > 0s) {
     CHECK_FALSE(t.link.expired(now + expected - 500ms));
@@ -79,7 +83,7 @@ TEST_CASE("link: the fin limit holds once a side is closed, the idle limit if th
 
 TEST_CASE("link: a cut ends both connections, and the first one says why", "[link]") {
   LinkUnderTest t({10s, 1s});
-  t.link.start();
+  t.link.start(t.meter);
   t.link.cut(true);
   t.link.cut(false);
   CHECK(t.link.end() == Link::End::timed_out);

@@ -26,7 +26,7 @@ struct Seen {
 
 Seen seen(Bench& bench, const TestAgent& agent) {
   const Backend& row = *bench.row(agent);
-  return {row.state(bench.now), row.load(), row.loss().share(), row.agent.last_packet};
+  return {row.state(bench.now), row.estimates().load(), row.estimates().loss().share(), row.agent.last_packet};
 }
 
 }  // namespace
@@ -181,7 +181,7 @@ TEST_CASE("Attack: two live agents behind one identity", "[membership][attack]")
   CHECK(bench.dropped(DropReason::conflict) == 5);
   CHECK(bench.rows() == 1);
   CHECK(bench.row(kVictim)->agent.boot_id == kVictim.service.boot_id);
-  CHECK(bench.row(kVictim)->loss().share() == 0);
+  CHECK(bench.row(kVictim)->estimates().loss().share() == 0);
 }
 
 TEST_CASE("Attack: while this process sleeps nobody loses its identity", "[membership][attack]") {
@@ -250,5 +250,5 @@ TEST_CASE("Attack: 100 000 spoofed sources cost a packet each and no memory", "[
   CHECK(bench.table.status(bench.now).size() == 1);
   CHECK(bench.dropped() == 2 * (kSources + 100));
   bench.probe_and_answer(kVictim);
-  CHECK(bench.row(kVictim)->rtt().sample());
+  CHECK(bench.row(kVictim)->estimates().rtt().sample());
 }

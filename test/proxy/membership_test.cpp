@@ -42,9 +42,9 @@ TEST_CASE("Membership: register, challenge, answer: in the table, with a probe a
   REQUIRE(bench.row(kA) != nullptr);
   CHECK(bench.state(kA) == State::up);
   CHECK(bench.row(kA)->agent.path.peer == kA.peer);
-  CHECK(bench.row(kA)->load() == kA.load);
-  CHECK(bench.row(kA)->has_report());
-  CHECK_FALSE(bench.row(kA)->rtt().sample());  // a challenge measures none
+  CHECK(bench.row(kA)->estimates().load() == kA.load);
+  CHECK(bench.row(kA)->estimates().has_report());
+  CHECK_FALSE(bench.row(kA)->estimates().rtt().sample());  // a challenge measures none
   CHECK(bench.table.access().next_probe() == bench.now);
   CHECK(bench.dropped() == 0);
 }
@@ -70,9 +70,9 @@ TEST_CASE("Membership: an answered probe brings load, RTT and life", "[membershi
   busy.draining = true;
   bench.probe_and_answer(busy, 17ms);
   Backend& row = *bench.row(kA);
-  CHECK(row.rtt().sample() == Duration(17ms));
-  CHECK(row.load() == busy.load);
-  CHECK(row.score().components.tcp == Approx(2.1));
+  CHECK(row.estimates().rtt().sample() == Duration(17ms));
+  CHECK(row.estimates().load() == busy.load);
+  CHECK(row.estimates().report_score().components.tcp == Approx(2.1));
   CHECK(row.agent.last_packet == bench.now);
   CHECK(bench.state(kA) == State::drain);
   bench.probe_and_answer(kA);
@@ -107,7 +107,7 @@ TEST_CASE("Membership: an agent that restarted in place starts a new life", "[me
   bench.probe_and_answer(kA);
   bench.probe(kA);
   bench.pass(600ms);  // lost
-  CHECK(bench.row(kA)->loss().share() == 0.5);
+  CHECK(bench.row(kA)->estimates().loss().share() == 0.5);
   const auto meant_for_the_old = bench.probe(kA);
   const TestAgent again = restarted(kA, 2);
   SECTION("its Register is the first to arrive") { bench.join(again); }
@@ -115,8 +115,8 @@ TEST_CASE("Membership: an agent that restarted in place starts a new life", "[me
   Backend& row = *bench.row(kA);
   CHECK(bench.rows() == 1);
   CHECK(row.agent.boot_id == 2);
-  CHECK(row.loss().share() == 0);
-  CHECK_FALSE(row.rtt().sample());
+  CHECK(row.estimates().loss().share() == 0);
+  CHECK_FALSE(row.estimates().rtt().sample());
   CHECK_FALSE(row.has_outstanding());
   CHECK(bench.table.access().next_probe() <= bench.now);
   bench.probe_and_answer(again);
@@ -149,7 +149,7 @@ TEST_CASE("Membership: a new source port takes over when the present one misses 
     CHECK(bench.row(kA)->agent.path.peer == moved.peer);
     CHECK(bench.row(kA)->conflicts == 0);
     bench.probe_and_answer(moved);
-    CHECK(bench.row(kA)->rtt().sample());
+    CHECK(bench.row(kA)->estimates().rtt().sample());
     bench.deliver(kA.peer, kA.answer({1, 1, false}));
     CHECK(bench.dropped(DropReason::unknown) == 1);
   }
@@ -230,7 +230,7 @@ TEST_CASE("Membership: an agent that stands for another service leaves its old r
   bench.pass(50ms);
   CHECK(bench.row(kA) == nullptr);
   bench.probe_and_answer(changed);  // found by its source
-  CHECK(bench.row(changed)->rtt().sample());
+  CHECK(bench.row(changed)->estimates().rtt().sample());
 }
 
 TEST_CASE("Membership: Deregister with the last nonce, or the one before", "[membership]") {
@@ -256,7 +256,7 @@ TEST_CASE("Membership: Deregister with the last nonce, or the one before", "[mem
 TEST_CASE("Membership: deregistered with connections: drained, gone with the last, or back again", "[membership]") {
   Bench bench;
   bench.join(kA);
-  auto lease = bench.table.acquire(default_pool(), {}, bench.now);
+  auto lease = bench.acquire();
   bench.deliver(kA.peer, kA.goodbye(bench.probe(kA).nonce));
   CHECK(bench.state(kA) == State::drain);
   CHECK(bench.table.access().next_probe() == TimePoint::max());
@@ -270,7 +270,7 @@ TEST_CASE("Membership: deregistered with connections: drained, gone with the las
   SECTION("the agent starts again") {
     bench.join(restarted(moved_to(kA, "10.0.0.1:40000"), 2));
     CHECK(bench.state(kA) == State::up);
-    CHECK(bench.row(kA)->connections_active == 1);
+    CHECK(bench.row(kA)->signals.open == 1);
   }
 }
 

@@ -124,11 +124,21 @@ class Bench {
     for (std::size_t i = 0; i < monitoring::kDropReasons; ++i) sum += counters.dropped(static_cast<DropReason>(i));
     return sum;
   }
+  /// A choice after the tick, so that it sees what the test changed by hand and what time has changed.
+  std::optional<proxy::Lease> acquire(const std::vector<std::uint64_t>& tried = {}, bool explain = false) {
+    return acquire_from(table.name_pool(std::string(monitoring::kDefaultPool)), tried, explain);
+  }
+  std::optional<proxy::Lease> acquire_from(proxy::Pool& pool, const std::vector<std::uint64_t>& tried = {},
+                                           bool explain = false) {
+    table.tick(now);
+    return table.acquire(pool, {tried, now, 0, explain});
+  }
   /// A static back-end, as --backend adds it.
   Backend& add_static(const char* address) {
     Backend* added = table.access().add({at(address), default_pool()}, Source::configured);
     REQUIRE(added != nullptr);
     added->next_check = now;
+    table.tick(now);
     return *added;
   }
 

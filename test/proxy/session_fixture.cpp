@@ -204,7 +204,7 @@ std::string LogPipe::drain() {
 
 ProxyUnderTest::ProxyUnderTest(EngineKind engine, const std::vector<Address>& backends, const Options& options)
     : log_(options.log_level),
-      context_{table_, counters_, log_.log(), {monitoring::pool_id(monitoring::kDefaultPool)},
+      context_{table_, counters_, log_.log(), {&table_.name_pool(std::string(monitoring::kDefaultPool))},
                options.connect_timeout, options.retries, {options.idle, options.fin}},
       listener_(kLoopback) {
   std::signal(SIGPIPE, SIG_IGN);  // as run_program() does: splice(2) knows no MSG_NOSIGNAL
@@ -218,8 +218,9 @@ ProxyUnderTest::ProxyUnderTest(EngineKind engine, const std::vector<Address>& ba
 
 void ProxyUnderTest::add_backend(const Address& address) {
   const proxy::BackendTable::Access rows(table_);
-  proxy::Backend* added = rows.add({address, context_.pools[0]}, proxy::Source::configured);
+  proxy::Backend* added = rows.add({address, monitoring::pool_id(monitoring::kDefaultPool)}, proxy::Source::configured);
   added->take_check(true, Clock::now(), {});
+  rows.refresh(*added, Clock::now());
 }
 
 std::string ProxyUnderTest::state_of(const Address& backend) {

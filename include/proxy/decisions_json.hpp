@@ -1,0 +1,13 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "proxy/decision.hpp"
+
+namespace farol::proxy {
+
+/// The body of GET /api/v1/decisions: {"decisions": […]}, the newest first, and a newline. Pure.
+std::string decisions_json(const std::vector<Decision>& decisions, TimePoint now);
+
+}  // namespace farol::proxy
