@@ -49,7 +49,7 @@ FILESERVER := $(call area,fileserver)
 PROGRAMS := $(OUT)/reverseProxy $(OUT)/monitorUDP $(OUT)/proxyctl $(OUT)/HttpGw $(OUT)/FastFileSrv
 TEST_OBJ := $(patsubst %.cpp,$(OBJ)/%.o,$(wildcard test/*.cpp test/*/*.cpp))
 
-.PHONY: all programs unit test check asan tsan bench bench-choice agent install clean
+.PHONY: all programs unit test check asan tsan bench bench-choice bench-tools agent install clean
 .DELETE_ON_ERROR:
 
 all: programs
@@ -73,11 +73,25 @@ $(OUT)/unit_tests: $(MONITORING) $(HTTP) $(TRANSFER) $(PROXY) $(GATEWAY) $(MONIT
 $(LIBCOMMON): $(COMMON)
 	rm -f $@ && ar rcs $@ $^
 
+# The tools of bench/balancing and bench/study: they emulate, ask and simulate, and are not installed.
+BALANCING_TOOLS := $(addprefix $(OUT)/bench/,backends burner load)
+STUDY := $(patsubst %.cpp,$(OBJ)/%.o,$(wildcard bench/study/*.cpp))
+bench-tools: $(BALANCING_TOOLS) $(OUT)/bench/study
+$(BALANCING_TOOLS): $(OUT)/bench/%: $(OBJ)/bench/balancing/%.o $(LIBCOMMON)
+	@mkdir -p $(@D)
+	$(CXX) $(LDFLAGS) $^ $(FMT) -o $@
+$(OUT)/bench/study: $(STUDY) $(MONITORING) $(HTTP) $(PROXY) $(LIBCOMMON)
+	@mkdir -p $(@D)
+	$(CXX) $(LDFLAGS) $^ $(FMT) -lcrypto -luring -o $@
+
 # One static agent to copy to any Linux machine of this architecture: build/agent/monitorUDP.
 agent:
 	$(MAKE) VARIANT=agent build/agent/monitorUDP
 
 $(OBJ)/%.o: src/%.cpp
+	@mkdir -p $(@D)
+	$(CXX) $(CXXFLAGS) -c $< -o $@
+$(OBJ)/bench/%.o: bench/%.cpp
 	@mkdir -p $(@D)
 	$(CXX) $(CXXFLAGS) -c $< -o $@
 $(OBJ)/test/%.o: test/%.cpp

@@ -28,9 +28,11 @@ class TcpCounter {
   TcpCounter(std::uint16_t service_port, const Logger& log) : port_(service_port), log_(log) {}
 
   ServiceSockets count(TimePoint now);
+  /// Whether something listens, asked anew: a table of its own in the kernel, and a small one.
+  bool listening();
 
  private:
-  ServiceSockets dump();
+  ServiceSockets dump(bool with_established);
   std::uint32_t dump(std::uint8_t family, std::uint32_t states);
 
   const std::uint16_t port_;

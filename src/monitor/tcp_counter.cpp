@@ -67,17 +67,19 @@ Duration thread_cpu_time() {
 ServiceSockets TcpCounter::count(TimePoint now) {
   if (now < fresh_until_) return last_;
   const Duration before = thread_cpu_time();
-  last_ = dump();
+  last_ = dump(true);
   const auto cost = to_seconds(thread_cpu_time() - before);
   fresh_until_ = now + std::max(kFresh, from_seconds(cost / kCostLimit));
   return last_;
 }
 
-ServiceSockets TcpCounter::dump() {
+bool TcpCounter::listening() { return dump(false).listening; }
+
+ServiceSockets TcpCounter::dump(bool with_established) {
   try {
     if (!netlink_) netlink_ = open_netlink();
     ServiceSockets found;
-    found.established = dump(AF_INET, kConnected) + dump(AF_INET6, kConnected);
+    if (with_established) found.established = dump(AF_INET, kConnected) + dump(AF_INET6, kConnected);
     found.listening = dump(AF_INET, kListening) + dump(AF_INET6, kListening) > 0;
     refusal_.clear();
     return found;
