@@ -113,7 +113,7 @@ bench: programs
 # What a choice costs, by Google Benchmark: make bench-choice [ARGS=--benchmark_filter=acquire].
 bench-choice: $(OUT)/bench/choice
 	$< $(ARGS)
-$(OUT)/bench/choice: $(COMMON) $(MONITORING) $(HTTP) $(PROXY) $(OBJ)/bench/choice/choice.o
+$(OUT)/bench/choice: $(MONITORING) $(HTTP) $(PROXY) $(OBJ)/bench/choice/choice.o $(LIBCOMMON)
 	@mkdir -p $(@D)
 	$(CXX) $(LDFLAGS) $^ $(FMT) -lcrypto -lbenchmark -o $@
 $(OBJ)/bench/%.o: bench/%.cpp
