@@ -28,18 +28,15 @@ class Backend {
   const std::string pool_name;
   const Source source;
 
-  // What the operator configured; set before it is first refreshed.
-  double weight = 1;
+  double weight = 1;    ///< this and the next: as configured, set before it is first refreshed
   bool backup = false;
 
   [[nodiscard]] State state(TimePoint now) const;
-  /// When it may get a new connection. `report` leaves out who is silent, and has no last resort: someone who looks dead
-  /// but is not forbidden by an operator or its agent.
+  /// When it may get a connection. `report` leaves out the silent and has no last resort: who looks dead, unforbidden.
   [[nodiscard]] Tier tier(TimePoint now, Policy policy) const;
-  /// All but the score and how often it was chosen, which are its pool's to say.
+  /// All but what its pool says: the score, and how often it was chosen.
   [[nodiscard]] BackendStatus status(TimePoint now) const;
-  /// "10.1.1.1:80", for logs.
-  [[nodiscard]] std::string name() const { return key.address.text(); }
+  [[nodiscard]] std::string name() const { return key.address.text(); }  ///< "10.1.1.1:80", for logs
 
   // --- The agent: what it says and how it is asked.
   struct AgentInfo {
@@ -88,13 +85,10 @@ class Backend {
   [[nodiscard]] bool forgotten(TimePoint now, const MonitoringConfig& config) const;
 
   // --- The service: what connects say.
-
   enum class Check { unknown, accepted, refused };
   Check check = Check::unknown;
   bool check_running = false;
-  TimePoint next_check = TimePoint::max();
-  TimePoint next_alive_check = TimePoint::max();
-  TimePoint next_probe = TimePoint::max();
+  TimePoint next_check = TimePoint::max(), next_alive_check = TimePoint::max(), next_probe = TimePoint::max();
 
   /// A static, silent, ejected or not listening back-end is judged by TCP connects.
   [[nodiscard]] bool needs_check(TimePoint now) const;
@@ -149,9 +143,8 @@ class Backend {
   Estimates estimates_;
   int connect_failures_ = 0;  ///< without a first byte in between, at most 5
   TimePoint ejected_until_{};
-  bool entered_ = false;  ///< may get connections …
-  bool ramps_ = false;    ///< … and started slowly …
-  TimePoint entered_at_{};  ///< … then
+  bool entered_ = false, ramps_ = false;  ///< may get connections; and starts slowly
+  TimePoint entered_at_{};
 };
 
 }  // namespace farol::proxy
