@@ -19,9 +19,8 @@ struct Ask {
   std::uint64_t pending = 0;   ///< of its mask: neither here nor given up
   std::uint64_t sequence = 0;  ///< the place of its first chunk in the server's sequence
   TimePoint sent{};
-  TimePoint late{};       ///< from then on a second server may be asked for the same
   bool answered = false;  ///< a chunk of it came: the round trip has been measured
-  bool hedged = false;
+  bool hedged = false;    ///< a second server was asked for the same
   TimePoint forget = kNever;  ///< it is over; until then late chunks are still welcome
 };
 
@@ -51,8 +50,6 @@ class Asks {
   /// Lets time have its effect on one server's asks. True when it has been silent for too long.
   bool advance(TimePoint now, Server& server, Returns& returns);
   [[nodiscard]] TimePoint next_deadline(const Server& server) const;
-  /// When a live ask may be hedged; never, if it belongs to another transfer or has been.
-  [[nodiscard]] TimePoint late_at(RequestId id, TransferId transfer) const;
   /// Drops what is over and too old to matter.
   void forget(TimePoint now);
 

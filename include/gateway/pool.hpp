@@ -18,7 +18,7 @@ using RequestId = std::uint32_t;  ///< of one RequestFile: never used twice whil
 /// What a server's silence has made of it.
 enum class ServerState {
   up,       ///< heard from lately
-  suspect,  ///< three heartbeats missed: asked nothing, what it owes is asked of others
+  suspect,  ///< three heartbeats missed: asked for no chunks, what it owes is asked of others
   down,     ///< silent for longer: kept only to be recognised when it comes back
 };
 const char* to_string(ServerState state);

@@ -24,10 +24,8 @@ std::uint64_t sequence_of(const Ask& ask, unsigned bit) {
 
 Ask& Asks::add(TimePoint now, Server& server, TransferId transfer, const Window::Part& part, RequestId id) {
   const unsigned chunks = count(part.mask);
-  const Duration expected =
-      from_seconds((server.rate.in_flight() + chunks) / server.rate.rate()) + server.rate.rtt.smoothed();
   Ask ask{.id = id, .server = server.id, .transfer = transfer, .part = part, .pending = part.mask,
-          .sequence = server.next_sequence, .sent = now, .late = now + std::max(2 * expected, server.rate.rtt.timeout())};
+          .sequence = server.next_sequence, .sent = now};
   server.next_sequence += chunks;
   server.asks.push_back(id);
   server.rate.sent(now, chunks);
@@ -132,11 +130,6 @@ bool Asks::advance(TimePoint now, Server& server, Returns& returns) {
 
 TimePoint Asks::next_deadline(const Server& server) const {
   return std::min(reordered_until(server), silent_at(server));
-}
-
-TimePoint Asks::late_at(RequestId id, TransferId transfer) const {
-  const Ask& ask = asks_.at(id);
-  return ask.transfer == transfer && !ask.hedged ? ask.late : kNever;
 }
 
 void Asks::forget(TimePoint now) {

@@ -12,6 +12,7 @@ using namespace transfer;
 
 constexpr std::uint64_t kLeastAhead = 512U << 10U;
 constexpr unsigned kLeastBudget = 8;
+constexpr Duration kHedgeLook = std::chrono::milliseconds(5);
 constexpr unsigned kLeftOutAt = 2;   ///< time-outs in a row
 constexpr unsigned kWorthTelling = 4;  ///< of them: one or two are the machine's own pauses
 constexpr unsigned kMostDoublings = 6;
@@ -215,9 +216,9 @@ void Fetcher::hedge(TimePoint now, Transfer& transfer) {
   for (auto& [id, server] : pool_.servers()) {
     for (const RequestId request : server.asks) {
       Ask& late = *asks_.find(request, id);
-      if (late.transfer != transfer.id || late.part.segment != head || late.hedged || now < late.late) continue;
+      if (late.transfer != transfer.id || late.part.segment != head || late.hedged) continue;
       const auto question = next_hedge(now, transfer, pool_, late, budget());
-      if (!question) return;
+      if (!question) continue;
       late.hedged = true;
       transfer.asked_again += count(question->part.mask);
       return ask(now, transfer, *question->server, question->part);
@@ -255,8 +256,7 @@ TimePoint Fetcher::next_deadline(TimePoint now) const {
     if (!transfer.running() || !transfer.starved) continue;
     next = std::min(next, transfer.progress + options_.stall_timeout);
     for (const auto& [server, replica] : transfer.replicas.members()) consider(replica->busy_until);
-    for (const auto& [server_id, server] : pool_.servers())
-      for (const RequestId request : server.asks) consider(asks_.late_at(request, transfer.id));
+    if (transfer.in_flight > 0) next = std::min(next, now + kHedgeLook);
   }
   return next;
 }

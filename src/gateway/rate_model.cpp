@@ -41,7 +41,11 @@ void RateModel::lost(TimePoint now, unsigned chunks) {
 }
 
 void RateModel::end_round(TimePoint now) {
-  if (!in_round_ || now - round_began_ < std::max(rtt.smoothed(), kShortestRound)) return;
+  if (!in_round_) return;
+  if (now - round_began_ < std::max(rtt.smoothed(), kShortestRound)) {
+    in_round_ = in_flight_ > 0;  // too short to measure anything by, and what follows is no work of ours
+    return;
+  }
   const double rate = delivered_ / to_seconds(now - round_began_);
   if (used_up_ || rate > best_rate()) rates_[round_++ % kRounds] = rate;
   judge(rate);

@@ -42,7 +42,7 @@ std::vector<ServerId> Replicas::questions(TimePoint now, const Pool& pool, const
   began_ = std::min(began_, now);
   std::vector<ServerId> result;
   for (const auto& [id, server] : pool.servers()) {
-    if (server.state != ServerState::up) continue;
+    if (server.state == ServerState::down) continue;
     const auto [entry, fresh] = replicas_.try_emplace(id);
     Replica& replica = entry->second;
     if (fresh && lacking.has(now, id, path_)) {
@@ -123,9 +123,9 @@ std::optional<Failure> Replicas::conclude(TimePoint now, const Pool& pool) {
   bool waiting = false, any = false;
   for (const auto& [id, replica] : replicas_) {
     const auto server = pool.servers().find(id);
-    const bool up = server != pool.servers().end() && server->second.state == ServerState::up;
-    waiting = waiting || (up && replica.state == State::asked);
-    any = any || (up && replica.state == State::has);
+    if (server == pool.servers().end() || server->second.state == ServerState::down) continue;
+    waiting = waiting || replica.state == State::asked;
+    any = any || replica.state == State::has;
   }
   if (any && !version_ && (!waiting || now >= wait_until_)) choose();
   if (any || waiting) return std::nullopt;
@@ -184,7 +184,7 @@ TimePoint Replicas::next_deadline(TimePoint now, const Pool& pool) const {
   TimePoint next = version_ || wait_until_ <= now ? kNever : wait_until_;
   for (const auto& [id, replica] : replicas_) {
     const auto server = pool.servers().find(id);
-    if (server != pool.servers().end() && server->second.state == ServerState::up)
+    if (server != pool.servers().end() && server->second.state != ServerState::down)
       next = std::min(next, replica.ask_again);
   }
   return next;

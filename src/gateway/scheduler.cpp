@@ -6,6 +6,7 @@ namespace farol::gateway {
 namespace {
 
 constexpr unsigned kProbe = 4;  ///< chunks, to see whether a server delivers again
+constexpr Duration kProbeEvery = std::chrono::milliseconds(500);
 constexpr unsigned kWorthwhile = 8;  ///< fewer chunks wait until there is room for so many
 
 /// When a server would have delivered so many chunks more.
@@ -23,13 +24,6 @@ std::vector<Server*> able(TimePoint now, const Transfer& transfer, Pool& pool) {
   return result;
 }
 
-/// One that has been silent and is asked nothing now: worth a probe.
-Server* doubtful(const std::vector<Server*>& servers) {
-  const auto found = std::find_if(servers.begin(), servers.end(),
-                                  [](const Server* server) { return server->timeouts > 0 && server->asks.empty(); });
-  return found == servers.end() ? nullptr : *found;
-}
-
 /// How many of `chunks` this server has room for and delivers within `seconds`.
 unsigned portion(const Server& server, unsigned chunks, double seconds) {
   const unsigned room = server.rate.room();
@@ -38,6 +32,15 @@ unsigned portion(const Server& server, unsigned chunks, double seconds) {
   if (seconds_for(server, chunks) <= seconds) return chunks;
   const double in_time = (seconds - to_seconds(server.rate.rtt.least())) * server.rate.rate() - server.rate.in_flight();
   return in_time < kProbe ? 0 : std::min(chunks, static_cast<unsigned>(in_time));
+}
+
+/// One that is asked nothing now, because it was silent or too slow: it may be better by now.
+Server* worth_a_probe(TimePoint now, const std::vector<Server*>& servers, double deadline) {
+  const auto found = std::find_if(servers.begin(), servers.end(), [&](const Server* server) {
+    if (!server->asks.empty()) return false;
+    return server->timeouts > 0 || (now - server->newest_at > kProbeEvery && portion(*server, kProbe, deadline) == 0);
+  });
+  return found == servers.end() ? nullptr : *found;
 }
 
 /// Of the servers that answer, the one that would have it first; the part is cut to what it can do.
@@ -71,12 +74,6 @@ std::optional<Question> next_question(TimePoint now, const Transfer& transfer, P
   auto part = transfer.window->first_wanted(ahead);
   if (!part) return std::nullopt;
   const std::vector<Server*> servers = able(now, transfer, pool);
-  const bool some_answer =
-      std::any_of(servers.begin(), servers.end(), [](const Server* server) { return server->timeouts == 0; });
-  if (Server* const server = doubtful(servers)) {
-    if (some_answer) part = transfer.window->last_wanted(ahead);
-    return Question{server, {part->segment, lowest(part->mask, std::min(kProbe, budget))}};
-  }
   part->mask = lowest(part->mask, budget);
   double soonest_possible = 0, together = 0;
   for (const Server* server : servers) {
@@ -85,16 +82,26 @@ std::optional<Question> next_question(TimePoint now, const Transfer& transfer, P
     soonest_possible = soonest_possible == 0 ? seconds : std::min(soonest_possible, seconds);
     together += server->rate.rate() * kChunkSize;
   }
-  if (together == 0) return std::nullopt;
-  const double until_needed = static_cast<double>(transfer.window->distance(part->segment)) / together;
-  return soonest(servers, *part, std::max(2 * soonest_possible, until_needed));
+  const bool some_answer = together > 0;
+  const double until_needed = some_answer ? static_cast<double>(transfer.window->distance(part->segment)) / together : 0;
+  const double deadline = std::max(2 * soonest_possible, until_needed);
+  if (Server* const server = worth_a_probe(now, servers, deadline)) {
+    if (some_answer) part = transfer.window->last_wanted(ahead);
+    return Question{server, {part->segment, lowest(part->mask, std::min(kProbe, budget))}};
+  }
+  return soonest(servers, *part, deadline);
 }
 
 std::optional<Question> next_hedge(TimePoint now, const Transfer& transfer, Pool& pool, const Ask& late,
                                    unsigned budget) {
   std::vector<Server*> servers = able(now, transfer, pool);
   std::erase_if(servers, [&](const Server* server) { return server->id == late.server; });
-  return soonest(servers, {late.part.segment, lowest(late.pending, budget)}, to_seconds(std::chrono::hours(1)));
+  const auto question =
+      soonest(servers, {late.part.segment, lowest(late.pending, budget)}, to_seconds(std::chrono::hours(1)));
+  if (!question) return std::nullopt;
+  const Server& other = *question->server;
+  const Duration patience = from_seconds(2 * seconds_for(other, count(question->part.mask))) + other.rate.rtt.timeout();
+  return now - late.sent >= patience ? question : std::nullopt;
 }
 
 }  // namespace farol::gateway

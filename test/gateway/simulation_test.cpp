@@ -16,9 +16,9 @@ void run_world(unsigned seed) {
   const auto pick = [&](int least, int most) { return std::uniform_int_distribution<>(least, most)(random); };
   Simulation world(seed);
   const double storm = pick(0, 3) == 0 ? .3 : .03;
-  const auto random_server = [&] {
+  const auto random_server = [&](double its_storm) {
     FakeServer server;
-    server.weather = {.loss = upto(storm), .duplicated = upto(storm), .delayed = upto(.3), .corrupted = upto(storm / 3),
+    server.weather = {.loss = upto(its_storm), .duplicated = upto(storm), .delayed = upto(.3), .corrupted = upto(its_storm / 3),
                       .delay = std::chrono::microseconds(pick(20, 20'000)), .jitter = std::chrono::microseconds(pick(0, 5000))};
     server.bytes_per_second = std::pow(10, 6 + upto(2.5));
     return server;
@@ -35,9 +35,9 @@ void run_world(unsigned seed) {
     for (int i = 0; i < files; ++i)
       if (all || pick(0, 3) != 0) world.server(id).files["f" + std::to_string(i)] = contents[static_cast<std::size_t>(i)];
   };
-  give(world.join(random_server()), true);  // the one that stays well
+  give(world.join(random_server(std::min(storm, .1))), true);  // stays well: its heartbeats come through
   for (int i = pick(0, 4); i > 0; --i) {
-    const ServerId id = world.join(random_server());
+    const ServerId id = world.join(random_server(storm));
     give(id, false);
     const Duration when = std::chrono::microseconds(pick(0, 300'000));
     switch (pick(0, 5)) {
@@ -58,7 +58,7 @@ void run_world(unsigned seed) {
         break;
     }
   }
-  const FakeServer late = random_server();
+  const FakeServer late = random_server(storm);
   if (pick(0, 1) == 0) world.at(std::chrono::microseconds(pick(0, 100'000)), [&] { give(world.join(late), false); });
 
   struct Wanted {
