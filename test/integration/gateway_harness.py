@@ -25,8 +25,9 @@ def sha256(path_or_bytes):
 
 
 def content(size, seed=1):
-    """Bytes that nothing compresses or repeats, the same for the same seed."""
-    return random.Random(seed).randbytes(size)
+    """Bytes that nothing compresses and no chunk repeats, the same for the same seed."""
+    block = random.Random(seed).randbytes(min(size, 1_000_003))  # a prime: no two chunks see it alike
+    return (block * (size // len(block) + 1))[:size] if size else b""
 
 
 def png(width=640, height=480):

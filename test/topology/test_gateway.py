@@ -81,7 +81,7 @@ class Test1(ReportCase):
         self.gw.wait_for(r'msg="Added server"')
         self.assert_image_comes()
         for name, row in self.gw.servers().items():
-            self.assertGreater(row["chunks"]["received"], 50, name)
+            self.assertGreater(row["chunks"]["received"], 10, name)
         for machine in ("s1", "s2", "router"):
             self.assertEqual(dropped(self.network.within(machine)), 0, "fragments")
 
@@ -127,15 +127,17 @@ class Test2(ReportCase):
         code, body, said = self.wget("film")
         self.assertEqual((code, sha256(body)), (0, sha256(film)), said)
         self.assertGreater(dropped(self.network.within("s1")), 0)
-        rows = self.gw.status()["servers"]
-        self.assertEqual({row["name"] for row in rows if row["left_out"]}, {"lost-s1", "lost-s2"}, rows)
+        rows = self.gw.servers()
+        for name in ("lost-s1", "lost-s2"):
+            self.gw.wait_for(f'msg="Server is left out: its chunks do not arrive" .*name={name}')
+            self.assertEqual(rows[name]["chunks"]["received"], 0)
         # Small packets still arrive, so they are members; they are asked again, for little, and return when they deliver.
         for machine in ("s1", "s2"):
             subprocess.run([*self.network.within(machine), "nft", "flush", "ruleset"], check=True)
 
         def both_back():
             self.assertEqual(self.wget("film")[0], 0)
-            return not any(row["left_out"] for row in self.gw.status()["servers"])
+            return all(row["chunks"]["received"] > 0 for row in self.gw.servers().values())
         wait_until(both_back, 60 * SLOW, "the servers deliver again")
 
 
@@ -178,7 +180,7 @@ class Loss(ReportCase):
 
     def lose(self, machine, link, percent):
         self.network.ip(machine, f"link set {link} gso_max_segs 1")  # else nft sees a whole burst as one packet
-        self.lossy(machine, f"add rule inet farol out meta l4proto udp numgen random mod 1000 < {int(percent * 10)} counter drop")
+        self.lossy(machine, f"add rule inet farol out meta l4proto udp numgen random mod 1000 < {round(percent * 10)} counter drop")
 
     def test_one_percent(self):
         film = content(50_000_000)
@@ -188,16 +190,15 @@ class Loss(ReportCase):
         self.gw.wait_for_servers("one", "two", "three")
         took = []
         for percent in (0, 1, 5):
-            if percent:
-                for machine in ("s1", "s2", "s3", "router"):
-                    subprocess.run([*self.network.within(machine), "nft", "flush", "ruleset"], capture_output=True)
-                    self.lose(machine, "eth0", percent)
+            for machine in ("s1", "s2", "s3", "router"):
+                subprocess.run([*self.network.within(machine), "nft", "flush", "ruleset"], capture_output=True)
+                self.lose(machine, "eth0", percent)
             started = time.monotonic()
             code, body, said = self.wget("film", 60)
             took.append(time.monotonic() - started)
             self.assertEqual(code, 0, said + self.gw.output()[-2000:])
             self.assertEqual(sha256(body), sha256(film))
-        self.assertGreater(dropped(self.network.within("s1")), 100)
+        self.assertGreater(sum(dropped(self.network.within(machine)) for machine in ("s1", "s2", "router")), 100)
         rates = ", ".join(f"{50 / seconds:.0f} MB/s at {percent} %" for seconds, percent in zip(took, (0, 1, 5)))
         print(f"[{rates}] ", end="", flush=True)
 
