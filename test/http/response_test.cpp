@@ -32,8 +32,8 @@ TEST_CASE("HEAD has the fields of GET and no body; 204 and 304 have neither leng
 
 TEST_CASE("a field cannot be ended early by what it holds") {
   Response response;
-  for (const std::string value : {"a\r\nSet-Cookie: b", "a\nb", "a\rb", std::string("a\0b", 3).c_str(), "a\x7f"})
-    if (value != "a") CHECK_THROWS_AS(response.add("X", value), std::invalid_argument);
+  for (const std::string value : {"a\r\nSet-Cookie: b", "a\nb", "a\rb", "a\x7f"})
+    CHECK_THROWS_AS(response.add("X", value), std::invalid_argument);
   CHECK_THROWS_AS(response.add("X", std::string_view("a\0b", 3)), std::invalid_argument);
   for (const char* name : {"", "a b", "a:", "a\r\n"}) CHECK_THROWS_AS(response.add(name, "v"), std::invalid_argument);
   CHECK_NOTHROW(response.add("X-Tab", "a\tb \xc3\xa9"));
