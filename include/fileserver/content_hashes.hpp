@@ -39,7 +39,7 @@ class OpenFile {
 /// it.
 class ContentHashes {
  public:
-  static constexpr std::uint64_t kAtOnce = 8 * 1024 * 1024;  ///< 1.9 GB/s: up to 5 ms
+  static constexpr std::uint64_t kAtOnce = 8 * 1024 * 1024;  ///< bytes: some milliseconds of hashing
   static constexpr std::size_t kMostHashes = 65536, kMostQueued = 256;
   static constexpr Duration kSettled = std::chrono::milliseconds(50);
 

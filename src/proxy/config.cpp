@@ -96,7 +96,7 @@ void add_flags(CLI::App& app, Raw& raw, Config& config) {
   app.add_option("--backend", raw.backends, "static back-end without an agent, ADDR:PORT[,weight=N][,backup][,pool=NAME], repeatable")
       ->take_all();
   add_choice(app, "--engine", config.engine, {{"threads", EngineKind::threads}, {"events", EngineKind::events}, {"epoll", EngineKind::epoll}},
-             "who runs the relays, a thread per connection or a reactor per core");
+             "who runs the relays: a thread per connection, or a reactor per core (events: io_uring if permitted)");
   app.add_option("--workers", config.workers, "reactors of the events engine; 0 = one per core")
       ->capture_default_str()
       ->check(CLI::Range(0, 256));
