@@ -43,6 +43,8 @@ MONITOR    := $(call area,monitor)
 PROXYCTL   := $(call area,proxyctl)
 
 PROGRAMS := $(OUT)/reverseProxy $(OUT)/monitorUDP $(OUT)/proxyctl
+BALANCING_TOOLS := $(addprefix $(OUT)/bench/,backends burner load)
+STUDY := $(patsubst %.cpp,$(OBJ)/%.o,$(filter-out %/study.cpp,$(wildcard bench/study/*.cpp)))
 TEST_OBJ := $(patsubst %.cpp,$(OBJ)/%.o,$(wildcard test/*.cpp test/*/*.cpp))
 
 .PHONY: all programs unit test check asan tsan bench bench-tools agent install clean
@@ -58,17 +60,15 @@ $(OUT)/monitorUDP: $(COMMON) $(MONITORING) $(MONITOR) $(call main,monitor)
 	$(CXX) $(LDFLAGS) $^ $(FMT) -lcrypto -o $@
 $(OUT)/proxyctl: $(COMMON) $(MONITORING) $(PROXYCTL) $(call main,proxyctl)
 	$(CXX) $(LDFLAGS) $^ $(FMT) -lcrypto -lcurl -o $@
-$(OUT)/unit_tests: $(COMMON) $(MONITORING) $(HTTP) $(PROXY) $(MONITOR) $(PROXYCTL) $(TEST_OBJ)
+$(OUT)/unit_tests: $(COMMON) $(MONITORING) $(HTTP) $(PROXY) $(MONITOR) $(PROXYCTL) $(STUDY) $(TEST_OBJ)
 	$(CXX) $(LDFLAGS) $^ $(FMT) -lcrypto -lcurl -o $@
 
 # The tools of bench/balancing and bench/study: they emulate, ask and simulate, and are not installed.
-BALANCING_TOOLS := $(addprefix $(OUT)/bench/,backends burner load)
-STUDY := $(patsubst %.cpp,$(OBJ)/%.o,$(wildcard bench/study/*.cpp))
 bench-tools: $(BALANCING_TOOLS) $(OUT)/bench/study
 $(BALANCING_TOOLS): $(OUT)/bench/%: $(OBJ)/bench/balancing/%.o $(COMMON)
 	@mkdir -p $(@D)
 	$(CXX) $(LDFLAGS) $^ $(FMT) -o $@
-$(OUT)/bench/study: $(STUDY) $(COMMON) $(MONITORING) $(HTTP) $(PROXY)
+$(OUT)/bench/study: $(STUDY) $(OBJ)/bench/study/study.o $(COMMON) $(MONITORING) $(HTTP) $(PROXY)
 	@mkdir -p $(@D)
 	$(CXX) $(LDFLAGS) $^ $(FMT) -lcrypto -o $@
 
