@@ -47,6 +47,8 @@ PROXYCTL   := $(call area,proxyctl)
 FILESERVER := $(call area,fileserver)
 
 PROGRAMS := $(OUT)/reverseProxy $(OUT)/monitorUDP $(OUT)/proxyctl $(OUT)/HttpGw $(OUT)/FastFileSrv
+BALANCING_TOOLS := $(addprefix $(OUT)/bench/,backends burner load)
+STUDY := $(patsubst %.cpp,$(OBJ)/%.o,$(filter-out %/study.cpp,$(wildcard bench/study/*.cpp)))
 TEST_OBJ := $(patsubst %.cpp,$(OBJ)/%.o,$(wildcard test/*.cpp test/*/*.cpp))
 
 .PHONY: all programs unit test check asan tsan bench bench-choice bench-tools agent install clean
@@ -66,7 +68,7 @@ $(OUT)/HttpGw: $(HTTP) $(TRANSFER) $(GATEWAY) $(call main,gateway) $(LIBCOMMON)
 	$(CXX) $(LDFLAGS) $^ $(FMT) -lcrypto -luring -o $@
 $(OUT)/FastFileSrv: $(TRANSFER) $(FILESERVER) $(call main,fileserver) $(LIBCOMMON)
 	$(CXX) $(LDFLAGS) $^ $(FMT) -lcrypto -o $@
-$(OUT)/unit_tests: $(MONITORING) $(HTTP) $(TRANSFER) $(PROXY) $(GATEWAY) $(MONITOR) $(PROXYCTL) $(FILESERVER) $(TEST_OBJ) $(LIBCOMMON)
+$(OUT)/unit_tests: $(MONITORING) $(HTTP) $(TRANSFER) $(PROXY) $(GATEWAY) $(MONITOR) $(PROXYCTL) $(FILESERVER) $(STUDY) $(TEST_OBJ) $(LIBCOMMON)
 	$(CXX) $(LDFLAGS) $^ $(FMT) -lcrypto -lcurl -luring -o $@
 
 # An archive, so that each program takes only what it uses.
@@ -74,13 +76,11 @@ $(LIBCOMMON): $(COMMON)
 	rm -f $@ && ar rcs $@ $^
 
 # The tools of bench/balancing and bench/study: they emulate, ask and simulate, and are not installed.
-BALANCING_TOOLS := $(addprefix $(OUT)/bench/,backends burner load)
-STUDY := $(patsubst %.cpp,$(OBJ)/%.o,$(wildcard bench/study/*.cpp))
 bench-tools: $(BALANCING_TOOLS) $(OUT)/bench/study
 $(BALANCING_TOOLS): $(OUT)/bench/%: $(OBJ)/bench/balancing/%.o $(LIBCOMMON)
 	@mkdir -p $(@D)
 	$(CXX) $(LDFLAGS) $^ $(FMT) -o $@
-$(OUT)/bench/study: $(STUDY) $(MONITORING) $(HTTP) $(PROXY) $(LIBCOMMON)
+$(OUT)/bench/study: $(STUDY) $(OBJ)/bench/study/study.o $(MONITORING) $(HTTP) $(PROXY) $(LIBCOMMON)
 	@mkdir -p $(@D)
 	$(CXX) $(LDFLAGS) $^ $(FMT) -lcrypto -luring -o $@
 

@@ -6,10 +6,10 @@
     bench/balancing/run.py --budget 200         stops after 200 seconds; run it again to go on
     bench/balancing/run.py --check              do emulated back-ends behave like ones that burn CPU? 4 minutes, alone
     bench/balancing/run.py --report             measures nothing: the tables and drawings of what there is
-    bench/balancing/run.py --out docs/BALANCING.md     also puts the tables there (and the drawings beside it)
+    bench/balancing/run.py --out docs/BALANCING_MEASURED.md     also puts the tables there (and the drawings beside it)
 
 Everything runs in a network of its own (a namespace), at real-time priority where that is permitted. Raw results go to
-build/bench/balancing/. See docs/BALANCING.md.
+build/bench/balancing/. See docs/BALANCING_MEASURED.md.
 """
 
 import argparse
@@ -57,7 +57,7 @@ def take_priority():
 
 def fingerprint(scenario):
     """What a result depends on: a run of another scenario or another proxy does not count."""
-    text = repr((scenario, scenarios.WARM, scenarios.END, rivals.RIVALS)).encode()
+    text = repr((scenario, scenarios.WARM, scenarios.END, rivals.RIVALS, rivals.HAPROXY, rivals.NGINX)).encode()
     return hashlib.sha256(text + rivals.PROXY.read_bytes() + rivals.AGENT.read_bytes()).hexdigest()[:16]
 
 
@@ -165,7 +165,7 @@ def main():
         if not arguments.report:
             for tool in ("haproxy", "nginx", "unshare", "ip", "nft"):
                 if not shutil.which(tool):
-                    raise machine.BenchError(f"{tool} is not installed (scripts/setup bench)")
+                    raise machine.BenchError(f"{tool} is not installed (scripts/setup test, scripts/setup bench)")
             enter_own_network()
             machine.raise_descriptor_limit()
             take_priority()

@@ -135,10 +135,11 @@ def batch_table(found):
 
 
 def liar_table(found):
-    yield "| | share ÷ fair share of the one that lies | p99 ÷ that of the honest run |"
-    yield "|---|--:|--:|"
-    for name, honest in scenarios.HONEST.items():
-        if name in found and honest in found:
+    pairs = [(name, honest) for name, honest in scenarios.HONEST.items() if name in found and honest in found]
+    if pairs:
+        yield "| | share ÷ fair share of the one that lies | p99 ÷ that of the honest run |"
+        yield "|---|--:|--:|"
+        for name, honest in pairs:
             for rival in RIVALS:
                 if rival.agent_check or rival.program == "farol":
                     gain, cost = liar(found, name, honest, rival.name)
@@ -189,11 +190,19 @@ def verdicts(found):
             yield "the report's Test 2: ten of ten to the honest one", title, f"{min(counts)} of 10", min(counts) == 10
 
 
+RUNS = 5  # of each scenario, before a verdict is one
+
+
+def complete(found):
+    return all(len(found.get(scenario.name, ())) >= RUNS for scenario in scenarios.SCENARIOS)
+
+
 def targets_table(found):
+    so_far = "" if complete(found) else " so far"
     yield "| must show | who | measured | |"
     yield "|---|---|---|---|"
     for what, who, came, met in verdicts(found):
-        yield f"| {what} | {who} | {came} | {'met' if met else '**not met**'} |"
+        yield f"| {what} | {who} | {came} | {'met' if met else '**not met**'}{so_far} |"
 
 
 def emulation_table(found):
@@ -211,7 +220,7 @@ def apparatus(found):
     busy = sorted(run["machine_busy"] for run in runs)
     late = sorted(run["late_p99_us"] for run in runs)
     own = sorted(sum(one["cpu_seconds"] for one in run["rivals"].values()) / (scenarios.END + 3) for run in runs)
-    yield (f"{len(runs)} runs, {min(len(found[s.name]) for s in measured(found))} or more of each scenario. All proxies and agents together used "
+    yield (f"{len(runs)} runs of {len(measured(found))} of {len(scenarios.SCENARIOS)} scenarios, {min(len(found[s.name]) for s in measured(found))} or more of each scenario. All proxies and agents together used "
            f"{statistics.median(own):.2f} cores; the machine was {statistics.median(busy):.0%} busy in the median run. "
            f"The latest generator or pool of a run was late by {statistics.median(late) / 1000:.1f} ms at its p99 in the "
            f"median run and by {late[-1] / 1000:.1f} ms in the worst: part of every latency here.")
