@@ -100,6 +100,7 @@ class Pool {
   std::vector<double> credit_ GUARDED_BY(mutex_);
   std::vector<Entry> entries_ GUARDED_BY(mutex_);
 
+  std::uint64_t all_open_ GUARDED_BY(mutex_) = 0;  ///< the sum of open_
   Tier exposed_ GUARDED_BY(mutex_) = Tier::primary;  ///< the earliest tier with somebody in it
   std::size_t in_tier_[4] GUARDED_BY(mutex_) = {};
   std::uint64_t choices_ GUARDED_BY(mutex_) = 0;

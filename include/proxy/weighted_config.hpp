@@ -19,6 +19,8 @@ struct WeightedConfig {
   double cpu_ramp = 0.25;     ///< added between the threshold and 100 %, instead of the report's cut
   double memory_ramp = 1.0;
   double tie = 0.015;         ///< scores closer than this are equal: half a connection, or 3 % of CPU
+  double idle_tie = 0.3;      ///< the same while the pool has no connection at all: whoever is a little better then
+                              ///< only measured at a better moment. One ideal RTT, or 60 % of CPU
   double loss_step = 0.02;    ///< one probe's share in the loss estimate
   double failure_step = 1.0 / 16;  ///< one connection's share in the failure estimate
   Duration failure_tau = std::chrono::seconds(10);  ///< it is forgotten this fast without new connections

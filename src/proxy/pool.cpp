@@ -51,6 +51,7 @@ bool Pool::remove(Backend& backend) {
   take_out(key_, slot);
   take_out(chosen_at_, slot);
   take_out(share_, slot);
+  all_open_ -= open_[slot];
   take_out(open_, slot);
   take_out(identity_, slot);
   take_out(credit_, slot);
@@ -84,6 +85,7 @@ void Pool::set_tier(std::size_t slot, Tier tier) {
 void Pool::revalue(std::size_t slot) {
   const Entry& entry = entries_[slot];
   const BackendSignals::Connections own = entry.backend->signals.connections();
+  all_open_ += own.open - std::uint64_t{open_[slot]};
   open_[slot] = own.open;
   const double load = policy == Policy::weighted ? own_load(own.open, busy(entry.standing, own), config_) : own.open;
   key_[slot] = entry.standing.tier == exposed_ ? entry.standing.base + entry.standing.per_load * load : kNotNow;
@@ -103,7 +105,7 @@ void Pool::expose_best_tier() {
 Candidates Pool::candidates() { return {key_, chosen_at_, share_, open_, identity_, credit_}; }
 
 std::optional<Pick> Pool::pick(const Request& request) {
-  return proxy::choose(policy, candidates(), config_.tie, request.client);
+  return proxy::choose(policy, candidates(), all_open_ == 0 ? config_.idle_tie : config_.tie, request.client);
 }
 
 /// After a failed attempt: without those that were tried, tier by tier.
