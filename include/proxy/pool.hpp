@@ -65,6 +65,8 @@ class Pool {
   /// False while it has connections: nothing is removed then.
   bool remove(Backend& backend);
   void publish(const Backend& backend, const Standing& standing);
+  /// No connection was open at the last look.
+  [[nodiscard]] bool idle();
   [[nodiscard]] std::uint64_t times_chosen(const Backend& backend);
   /// The last decisions that were kept, the newest first: all of them when there are few, some when there are many.
   [[nodiscard]] std::vector<Decision> decisions();

@@ -14,6 +14,8 @@ namespace farol::proxy {
 
 /// How often the parts of a score that change by themselves are brought up to date, and the grain of "just now".
 inline constexpr auto kTick = std::chrono::milliseconds(100);
+/// The same for a pool without connections.
+inline constexpr auto kIdleTick = std::chrono::milliseconds(500);
 
 /// Which back-ends of a pool have changed since the last choice: a bit for each. Marked by relays without a lock, taken
 /// by whoever chooses next. A mark for a row that has moved makes one look in vain, no more.

@@ -50,6 +50,9 @@ void rate(Standing& standing, const Backend& backend, const Pool& pool, const We
   }
 }
 
+/// While nobody uses a pool, what changes by itself may be looked at less often.
+Duration view_interval(Pool& pool) { return pool.idle() ? kIdleTick : kTick; }
+
 }  // namespace
 
 BackendTable::BackendTable(Options options) : options_(std::move(options)) {}
@@ -90,7 +93,7 @@ void BackendTable::publish(Backend& backend, Pool& pool, TimePoint now) {
 
 void BackendTable::refresh(Backend& backend, TimePoint now) {
   Pool& own = pool(backend.key.pool, {});
-  if (now - own.viewed_at >= kTick) return refresh_all(own, now);
+  if (now - own.viewed_at >= view_interval(own)) return refresh_all(own, now);
   backend.enter(backend.tier(now, own.policy) <= Tier::backup, own.settled, now);
   publish(backend, own, now);
 }
@@ -120,7 +123,8 @@ void BackendTable::refresh_all(Pool& pool, TimePoint now) {
 
 void BackendTable::tick(TimePoint now) {
   MutexLock lock(mutex_);
-  for (auto& [id, pool] : pools_) refresh_all(pool, now);
+  for (auto& [id, pool] : pools_)
+    if (now - pool.viewed_at >= view_interval(pool)) refresh_all(pool, now);
 }
 
 bool BackendTable::ready(TimePoint now) {

@@ -198,6 +198,11 @@ void Pool::keep(std::size_t chosen, TimePoint now) {
   ++kept_count_;
 }
 
+bool Pool::idle() {
+  SpinLock lock(mutex_);
+  return all_open_ == 0;
+}
+
 std::uint64_t Pool::times_chosen(const Backend& backend) {
   SpinLock lock(mutex_);
   return entries_[backend.signals.slot].chosen;
