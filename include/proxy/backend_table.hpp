@@ -54,6 +54,8 @@ class BackendTable {
 
   /// Brings up to date what changes by itself: to be called once in kTick.
   void tick(TimePoint now);
+  /// The same for the pools that have not been looked at lately: a pool without connections is in no hurry.
+  void tick_if_due(TimePoint now);
 
   class Access;
   /// The lock and the rows under it, for the monitoring rules. Keep it short.

@@ -123,6 +123,11 @@ void BackendTable::refresh_all(Pool& pool, TimePoint now) {
 
 void BackendTable::tick(TimePoint now) {
   MutexLock lock(mutex_);
+  for (auto& [id, pool] : pools_) refresh_all(pool, now);
+}
+
+void BackendTable::tick_if_due(TimePoint now) {
+  MutexLock lock(mutex_);
   for (auto& [id, pool] : pools_)
     if (now - pool.viewed_at >= view_interval(pool)) refresh_all(pool, now);
 }

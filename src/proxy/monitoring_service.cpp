@@ -102,7 +102,7 @@ void MonitoringService::watch_all() {
   while (!stop_.fired()) {
     const TimePoint now = Clock::now();
     if (now >= next_tick) {
-      table_.tick(now);
+      table_.tick_if_due(now);
       next_tick = now + kTick - kAlarmTick / 2;  // each second look, though none is exactly on time
     }
     for (const Alarms::CheckToStart& check : alarms_.tick(now, now - last > kAlarmTick + kSlept))
