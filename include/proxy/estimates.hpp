@@ -21,7 +21,9 @@ class Estimates {
   /// A new agent speaks for it: what the old one said is void. What connections see is not.
   void new_agent();
   void probe_answered(Duration rtt, TimePoint now);
-  void probe_lost();
+  /// `silent`: the agent was silent already. Then the loss says nothing new of its path, and `weighted`, which forgets
+  /// losses slowly, does not count it; the report's window does.
+  void probe_lost(bool silent);
   /// `own_open`: our connections, which the agent counts as well.
   void take_report(const monitoring::Load& load, std::uint32_t own_open, TimePoint now);
   void connection_failed(TimePoint now) { failure_.failed(now, config_); }

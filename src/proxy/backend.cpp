@@ -120,7 +120,7 @@ Backend::Expired Backend::expire_probes(TimePoint now, Duration timeout, bool we
     }
     if (probe.voided) return true;
     ++result.lost;
-    estimates_.probe_lost();
+    estimates_.probe_lost(agent.silent);
     if (contender && probe.sequence >= contender->decided_by) result.contender_won = true;
     return true;
   });

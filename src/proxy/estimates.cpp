@@ -25,9 +25,9 @@ void Estimates::probe_answered(Duration rtt, TimePoint now) {
   loss_ *= 1 - config_.loss_step;
 }
 
-void Estimates::probe_lost() {
+void Estimates::probe_lost(bool silent) {
   loss_window_.add(true);
-  loss_ += config_.loss_step * (1 - loss_);
+  if (!silent) loss_ += config_.loss_step * (1 - loss_);
 }
 
 void Estimates::take_report(const monitoring::Load& load, std::uint32_t own_open, TimePoint now) {

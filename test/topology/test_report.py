@@ -253,7 +253,7 @@ class Failures(ReportCase):
         self.wait_state("s2", "down", "ejected")
         self.network.join("s2")
         self.wait_up("s2", seconds=20)
-        self.assert_serves("s2", 90)  # the lost probes are forgotten slowly: 2 % with each answered one
+        self.assert_serves("s2")
 
     def back_after(self, number, *flags):
         """Ends the proxy with that signal, starts it again and returns the seconds until its pool is whole."""
