@@ -42,8 +42,13 @@ void RateModel::lost(TimePoint now, unsigned chunks) {
 
 void RateModel::end_round(TimePoint now) {
   if (!in_round_) return;
-  if (now - round_began_ < std::max(rtt.smoothed(), kShortestRound)) {
-    in_round_ = in_flight_ > 0;  // too short to measure anything by, and what follows is no work of ours
+  const Duration least = std::max(rtt.smoothed(), kShortestRound);
+  if (now - round_began_ < least) {
+    in_round_ = in_flight_ > 0;
+    // Too short to measure by, and what follows is no work of ours. But all of it came in less than a round, so a round
+    // brings at least as much: without this, a server once taken for slow would be asked too little to show otherwise.
+    const double at_least = delivered_ / to_seconds(least);
+    if (!in_round_ && best_rate() > 0 && at_least > best_rate()) rates_[round_++ % kRounds] = at_least;
     return;
   }
   const double rate = delivered_ / to_seconds(now - round_began_);

@@ -108,3 +108,25 @@ TEST_CASE("RateModel: without work its estimate stays, and silence starts it ove
   line.model.collapse();
   CHECK(line.model.window() == 4);
 }
+
+TEST_CASE("RateModel: a server taken for slow is lifted by what comes in less than a round", "[rate]") {
+  RateModel model(3000);
+  TimePoint now{1h};
+  const auto deliver = [&](unsigned chunks, Duration within) {
+    model.sent(now, chunks);
+    now += within;
+    model.rtt.add(now, within);
+    model.delivered(now, chunks);
+  };
+  deliver(1, 100ms);
+  const double slow = model.rate();
+  CHECK(slow == Approx(10));
+  SECTION("four chunks at once are more than that rate") {
+    deliver(4, 100us);
+    CHECK(model.rate() > 4 * slow);
+  }
+  SECTION("four that took a round are measured as what they are") {
+    deliver(4, 400ms);
+    CHECK(model.rate() == Approx(10));
+  }
+}

@@ -197,6 +197,24 @@ TEST_CASE("Backend: lost once, late once, never both", "[backend]") {
   CHECK(row.expire_probes(kStart + 1s, kTimeout, false).lost == 0);
 }
 
+TEST_CASE("Backend: what is lost in silence is no loss of the path", "[backend]") {
+  Row row;
+  const auto lose = [&row](TimePoint at) {
+    row.make_probe(100, at, kTimeout);
+    REQUIRE(row.expire_probes(at + kTimeout, kTimeout, false).lost == 1);
+  };
+  lose(kStart);
+  const double once = row.load_view(kStart + kTimeout).loss;
+  CHECK(once > 0);
+  row.agent.silent = true;
+  for (int i = 1; i < 20; ++i) lose(kStart + i * 1s);
+  CHECK(row.load_view(kStart + 20s).loss == once);
+  CHECK(row.estimates().loss().share() == 1);  // the report counts them all
+  row.agent.silent = false;
+  lose(kStart + 21s);
+  CHECK(row.load_view(kStart + 22s).loss > once);
+}
+
 TEST_CASE("Backend: probes in flight while this process slept are void", "[backend]") {
   Row row;
   const auto probe = row.make_probe(100, kStart, kTimeout);
