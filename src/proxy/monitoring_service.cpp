@@ -67,7 +67,7 @@ void MonitoringService::probe_all() {
     const TimePoint now = Clock::now();
     ::poll(set, 2, poll_timeout(std::max(next_probe(), now + kProbeTick), now));
     if (set[0].revents != 0) return;
-    table_.probe_bell().clear();
+    if (set[1].revents != 0) table_.probe_bell().clear();
     send_due_probes();
   }
 }
@@ -75,10 +75,10 @@ void MonitoringService::probe_all() {
 TimePoint MonitoringService::next_probe() const { return BackendTable::Access(table_).next_probe(); }
 
 void MonitoringService::send_due_probes() {
-  for (;;) {
+  while (next_probe() <= Clock::now()) {
     Envelope probe;
     std::uint32_t sequence = 0;
-    const std::uint64_t nonce = monitoring::random_u64();
+    const std::uint64_t nonce = monitoring::random_u64();  // a system call: before the lock
     {
       const BackendTable::Access rows(table_);
       const TimePoint now = Clock::now();
