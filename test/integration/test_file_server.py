@@ -248,7 +248,7 @@ class Answering(FileServerTest):
         self.assertEqual(len(last), end - number * CHUNK)
 
     def test_strangers_are_not_answered(self):
-        gateway, server = self.joined()
+        gateway, server = self.joined(silence_ms=20000)
         (self.root / "file").write_bytes(b"secret")
         stranger = self.gateway()
         stranger.session, stranger.server = gateway.session, gateway.server  # it even has the keys
