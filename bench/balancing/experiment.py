@@ -124,8 +124,12 @@ def probe_loss(share):
     if not share:
         yield
         return
-    rules = f"""table inet farol_bench {{ chain lose {{ type filter hook input priority 0;
-        meta l4proto udp numgen random mod 1000 < {round(share * 1000)} drop; }} }}"""
+    rules = f"""table inet farol_bench {{
+        chain lose {{
+            type filter hook input priority 0
+            meta l4proto udp numgen random mod 1000 < {round(share * 1000)} drop
+        }}
+    }}"""
     subprocess.run(["nft", "-f", "-"], input=rules, text=True, check=True)
     try:
         yield

@@ -8,20 +8,10 @@
 #include <vector>
 
 #include "common/clock.hpp"
-#include "common/log.hpp"
+#include "common/program.hpp"
 
+/// Command lines by CLI11. Only what reads a command line includes this: CLI11 is slow to compile.
 namespace farol {
-
-inline constexpr const char* kVersion = "0.1.0";
-inline constexpr int kExitUsage = 64;  ///< EX_USAGE: the command line or the configuration is wrong
-inline constexpr int kExitCannotStart = 1;
-
-/// The flags that every program has.
-struct CommonOptions {
-  LogLevel log_level = LogLevel::info;
-  LogFormat log_format = LogFormat::text;
-  bool check_config = false;
-};
 
 /// Adds --version, --config, --check-config, --log-level and --log-format. `options` must outlive the parse.
 void add_common_options(CLI::App& app, CommonOptions& options);
@@ -55,8 +45,5 @@ Duration parse_duration(const std::string& text);
 /// Parses. --help and --version print and come back as 0; a wrong command line or configuration file throws UsageError
 /// naming what, where and what would be right. Empty: go on and run.
 std::optional<int> parse_command_line(CLI::App& app, int argc, const char* const* argv);
-
-/// main() of every program: runs `body` and turns its errors into one line on stderr and the contract's exit codes.
-int run_program(const char* name, const std::function<int()>& body);
 
 }  // namespace farol

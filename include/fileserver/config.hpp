@@ -4,7 +4,7 @@
 #include <string>
 
 #include "common/address.hpp"
-#include "common/options.hpp"
+#include "common/program.hpp"
 
 namespace farol::fileserver {
 

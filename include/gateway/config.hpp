@@ -6,7 +6,7 @@
 
 #include "common/address.hpp"
 #include "common/engine.hpp"
-#include "common/options.hpp"
+#include "common/program.hpp"
 
 namespace farol::gateway {
 

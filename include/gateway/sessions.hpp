@@ -31,8 +31,8 @@ class Sessions {
     std::size_t most = 1024;
   };
   using Secret = std::array<std::uint8_t, 32>;
-  /// `cookies` is random and this gateway's own; `next_session` too, so that ids of an earlier run are not taken for ours.
-  Sessions(Options options, const Secret& cookies, std::uint64_t seed);
+  /// `cookies` is random and this gateway's own; `first_nonce` is where the nonces of handshakes begin.
+  Sessions(Options options, const Secret& cookies, std::uint64_t first_nonce);
 
   struct Joined {
     ServerId id = 0;
@@ -91,7 +91,6 @@ class Sessions {
   transfer::Sealer handshake_sealer_;
   transfer::Opener handshake_opener_;
   std::map<ServerId, Session> sessions_;
-  std::uint64_t random_;
   std::array<std::uint64_t, transfer::kDropReasons> dropped_{};
 };
 

@@ -6,7 +6,7 @@
 
 #include "common/address.hpp"
 #include "common/clock.hpp"
-#include "common/options.hpp"
+#include "common/program.hpp"
 #include "monitor/load_reporter.hpp"
 #include "monitoring/packet.hpp"
 

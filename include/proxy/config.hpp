@@ -8,7 +8,7 @@
 #include "common/address.hpp"
 #include "common/clock.hpp"
 #include "common/engine.hpp"
-#include "common/options.hpp"
+#include "common/program.hpp"
 #include "monitoring/packet.hpp"
 #include "proxy/backend.hpp"
 #include "proxy/policy.hpp"

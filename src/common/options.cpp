@@ -1,8 +1,5 @@
 #include "common/options.hpp"
 
-#include <csignal>
-#include <cstdio>
-#include <iostream>
 #include <map>
 
 #include "common/error.hpp"
@@ -77,19 +74,6 @@ std::optional<int> parse_command_line(CLI::App& app, int argc, const char* const
     return app.exit(request);  // --help, --version: printed by CLI11
   } catch (const CLI::ParseError& error) {
     throw UsageError(explain(app, error));
-  }
-}
-
-int run_program(const char* name, const std::function<int()>& body) {
-  std::signal(SIGPIPE, SIG_IGN);
-  try {
-    return body();
-  } catch (const UsageError& error) {
-    std::cerr << fmt::format("{}: {}\n", name, error.what());
-    return kExitUsage;
-  } catch (const std::exception& error) {
-    std::cerr << fmt::format("{}: {}\n", name, error.what());
-    return kExitCannotStart;
   }
 }
 

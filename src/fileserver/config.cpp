@@ -5,6 +5,7 @@
 #include <array>
 
 #include "common/error.hpp"
+#include "common/options.hpp"
 #include "common/random.hpp"
 #include "transfer/codec.hpp"
 

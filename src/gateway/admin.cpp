@@ -2,7 +2,7 @@
 
 #include <nlohmann/json.hpp>
 
-#include "common/options.hpp"
+#include "common/program.hpp"
 #include "http/text.hpp"
 
 namespace farol::gateway {

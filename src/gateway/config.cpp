@@ -4,6 +4,7 @@
 #include <thread>
 
 #include "common/error.hpp"
+#include "common/options.hpp"
 
 namespace farol::gateway {
 namespace {

@@ -41,12 +41,11 @@ bool is_from_server(PacketType type) {
 
 }  // namespace
 
-Sessions::Sessions(Options options, const Secret& cookies, std::uint64_t seed)
+Sessions::Sessions(Options options, const Secret& cookies, std::uint64_t first_nonce)
     : options_(std::move(options)),
       cookies_(cookies),
-      handshake_sealer_(handshake_key(published_secret(), Direction::gateway_to_server), seed),
-      handshake_opener_(handshake_key(published_secret(), Direction::server_to_gateway), Opener::Replays::taken),
-      random_(seed) {}
+      handshake_sealer_(handshake_key(published_secret(), Direction::gateway_to_server), first_nonce),
+      handshake_opener_(handshake_key(published_secret(), Direction::server_to_gateway), Opener::Replays::taken) {}
 
 Sessions::Arrived Sessions::arrived(TimePoint now, const UdpPath& path, std::span<std::uint8_t> datagram,
                                     std::span<std::uint8_t> reply) {

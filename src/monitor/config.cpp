@@ -1,6 +1,7 @@
 #include "monitor/config.hpp"
 
 #include "common/error.hpp"
+#include "common/options.hpp"
 
 namespace farol::monitor {
 namespace {

@@ -3,7 +3,7 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 
-#include "common/options.hpp"
+#include "common/program.hpp"
 #include "http/text.hpp"
 #include "proxy/decisions_json.hpp"
 #include "proxy/status_json.hpp"

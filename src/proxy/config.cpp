@@ -6,6 +6,7 @@
 #include <thread>
 
 #include "common/error.hpp"
+#include "common/options.hpp"
 
 namespace farol::proxy {
 namespace {

@@ -4,7 +4,7 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 
-#include "common/options.hpp"
+#include "common/program.hpp"
 
 namespace farol::proxy {
 namespace {

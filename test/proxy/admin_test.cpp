@@ -4,7 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "common/listener.hpp"
-#include "common/options.hpp"
+#include "common/program.hpp"
 #include "common/threads_engine.hpp"
 #include "proxy/decision.hpp"
 #include "proxy/status_json.hpp"
