@@ -20,7 +20,7 @@ picture() {
   head -c $((640 * 546 * 3)) /dev/urandom
 }
 
-prepare
+prepare HttpGw FastFileSrv
 dir=$(mktemp -d)
 port=$(free_port tcp '127\.0\.0\.1' 8080)
 port=$(free_port udp '127\.0\.0\.1' "$port")

@@ -69,13 +69,14 @@ until_true() {  # until_true SECONDS COMMAND...: polls ten times a second
   done
 }
 
-prepare() {
+prepare() {  # prepare PROGRAM...: installs what is missing and builds these
   scripts/setup demo || exit 1
   if [[ -z ${FAROL_BUILD:-} ]]; then
-    make -q programs 2>/dev/null || echo "building …"
-    if ! build_log=$(make -j"$(nproc)" programs 2>&1); then
+    local programs=("${@/#/build/}")
+    make -q "${programs[@]}" 2>/dev/null || echo "building …"
+    if ! build_log=$(make -j"$(nproc)" "${programs[@]}" 2>&1); then
       printf '%s\n' "$build_log" | tail -n 30 >&2
-      echo "demo: the build failed (make programs)" >&2
+      echo "demo: the build failed (make ${programs[*]})" >&2
       exit 1
     fi
   fi
