@@ -46,7 +46,7 @@ class [[nodiscard]] WaitFor {
   /// REQUIRES: transfers().
   Transfer& transfer();
   std::coroutine_handle<> suspended{};  ///< who waits (reactors only)
-  std::uint32_t slot = 0;               ///< the engine's
+  std::uint32_t slot = 0;               ///< the engine's: where it remembers the wait
   Wait result = Wait::ready;
 
  protected:

@@ -41,7 +41,6 @@ class BlockingIo : public Io {
 
   bool wait_now(WaitFor& wait) override {
     if (wait.transfers()) return transfer(wait.transfer());
-    if (wait.want() == Want::more && wait.deadline() == kNever) return true;  // the next read blocks by itself
     if (wait.want() == Want::time) {
       wait.result = cut_.wait_until(wait.deadline()) ? Wait::cut : Wait::timeout;
       return true;
