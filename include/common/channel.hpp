@@ -39,6 +39,7 @@ class Channel {
   ~Channel();
 
   [[nodiscard]] int fd() const { return fd_.get(); }
+  [[nodiscard]] Io& io() const { return io_; }
 
   IoResult read(std::span<std::byte> buffer) const;
   IoResult write(std::span<const std::byte> data) const;

@@ -282,7 +282,7 @@ bool ThreadsEngine::wait_again(std::atomic<int>& waiting) const {
 
 bool ThreadsEngine::next_client(Worker& self, Accepted& client) {
   const Listener& listener = *listeners_[self.listener()];
-  client.listener = self.listener();
+  client.listener = static_cast<std::uint32_t>(self.listener());
   for (;;) {
     switch (listener.accept(client.socket, client.peer)) {
       case Listener::Outcome::accepted: break;
