@@ -23,7 +23,7 @@ class Table {
     table_.tick(kNow);
   }
 
-  std::optional<Lease> acquire(std::uint64_t client) { return table_.acquire(pool_, {{}, kNow, client, false}); }
+  std::optional<Lease> acquire(std::uint64_t client) { return table_.acquire(pool_, {{}, kNow, client}); }
   void tick() { table_.tick(kNow); }
 
  private:

@@ -51,7 +51,7 @@ monitoring::Service service(std::size_t machine) {
 class Farol::Lease final : public Connection {
  public:
   Lease(const Farol& farol, proxy::Lease lease)
-      : farol_(farol), lease_(std::move(lease)), backend_(machine_of(lease_.address)) {}
+      : farol_(farol), lease_(std::move(lease)), backend_(machine_of(lease_.address())) {}
   [[nodiscard]] std::size_t backend() const override { return backend_; }
   void refused() override { lease_.connect_failed(farol_.now()); }
   void connected() override { lease_.meter().connected(farol_.now()); }
@@ -89,9 +89,9 @@ TimePoint Farol::now() const {
 std::unique_ptr<Connection> Farol::open(std::span<const std::size_t> tried) {
   std::vector<std::uint64_t> ids;
   for (const std::size_t machine : tried) ids.push_back(ids_[machine]);
-  auto lease = table_.acquire(pool_, {ids, now(), 0, false});
+  auto lease = table_.acquire(pool_, {ids, now(), 0});
   if (!lease) return nullptr;
-  ids_[machine_of(lease->address)] = lease->id;
+  ids_[machine_of(lease->address())] = lease->id();
   return std::make_unique<Lease>(*this, std::move(*lease));
 }
 

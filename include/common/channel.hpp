@@ -8,6 +8,7 @@
 #include "common/address.hpp"
 #include "common/fd.hpp"
 #include "common/pipe.hpp"
+#include "common/slots.hpp"
 #include "common/task.hpp"
 #include "common/wait.hpp"
 
@@ -15,14 +16,13 @@ namespace farol {
 
 /// A reactor's notes on a Channel; unused where waits block.
 struct Readiness {
-  std::uint64_t token = 0;  ///< 0: not registered yet
-  bool tried = false;       ///< it has been read without waiting once
-  bool readable = false;    ///< an edge came while nobody waited
-  bool writable = false;
-  bool ending = false;      ///< FIN, error or hang-up was announced: read to the end
-  bool drained = false;     ///< the last receive took all there was
   WaitFor* reader = nullptr;
   WaitFor* writer = nullptr;
+  std::uint32_t slot = kNoSlot;  ///< where the reactor knows it, if it does
+  bool readable = false;         ///< an edge came while nobody waited
+  bool writable = false;
+  bool ending = false;           ///< FIN, error or hang-up was announced: read to the end
+  bool drained = false;          ///< the last receive took all there was
 };
 
 /// What a receive brings at most; who fills it has more to say, perhaps a stream.
@@ -39,6 +39,7 @@ class Channel {
   ~Channel();
 
   [[nodiscard]] int fd() const { return fd_.get(); }
+  [[nodiscard]] Io& io() const { return io_; }
 
   IoResult read(std::span<std::byte> buffer) const;
   IoResult write(std::span<const std::byte> data) const;
@@ -46,10 +47,9 @@ class Channel {
   IoResult read_into(Pipe& pipe) const;
   IoResult write_from(Pipe& pipe) const;
   WaitFor readable(TimePoint deadline = kNever) { return {io_, this, Want::read, deadline}; }
-  /// After a read that took all there was: waits for more, unless the next read is the better way to find out (it
-  /// blocks, or nothing is known of the socket yet). With a deadline it waits for input in any case, at most so long,
-  /// and takes nothing for granted: readable() does, namely that the last read found the socket empty.
-  WaitFor more(TimePoint deadline = kNever) { return {io_, this, Want::more, deadline}; }
+  /// Waits for input as well, but takes nothing for granted: readable() does, namely that the last read found the socket
+  /// empty.
+  WaitFor more(TimePoint deadline) { return {io_, this, Want::more, deadline}; }
   WaitFor writable(TimePoint deadline = kNever) { return {io_, this, Want::write, deadline}; }
 
   /// FIN: the peer reads everything written so far, then end of file.

@@ -1,8 +1,7 @@
 #pragma once
 
-#include <unordered_map>
-
 #include "common/reactor.hpp"
+#include "common/slots.hpp"
 
 namespace farol {
 
@@ -15,7 +14,7 @@ class EpollReactor final : public Reactor {
   ~EpollReactor() override { join(); }
 
   bool wait_now(WaitFor& wait) override;
-  void forget(Channel& channel) override { channels_.erase(channel.readiness.token); }
+  void forget(Channel& channel) override { channels_.remove(channel.readiness.slot); }
 
  protected:
   void poll(int timeout_ms) override;
@@ -34,8 +33,7 @@ class EpollReactor final : public Reactor {
   void advance(WaitFor& wait);
 
   const Fd epoll_;
-  std::unordered_map<std::uint64_t, Channel*> channels_;
-  std::uint64_t next_token_;
+  Slots<Channel> channels_;
 };
 
 }  // namespace farol

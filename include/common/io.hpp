@@ -2,6 +2,7 @@
 
 #include <coroutine>
 #include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <span>
 
@@ -28,7 +29,7 @@ class Supervised {
   virtual bool expired(TimePoint now) const = 0;
   virtual void cut(bool timed_out) = 0;
 
-  std::size_t supervised_at = 0;  ///< the engine's: its place in a list
+  std::uint32_t supervised_at = 0;  ///< the engine's: its place in a list
 
  protected:
   ~Supervised() = default;
@@ -105,7 +106,7 @@ inline void WaitFor::await_suspend(std::coroutine_handle<> waiting) { io_.suspen
 struct Accepted {
   Fd socket;
   Address peer;
-  std::size_t listener = 0;  ///< its index in the order they were given
+  std::uint32_t listener = 0;  ///< its index in the order they were given
 };
 
 /// Serves one connection, from accept to close. What it throws is logged and closes that connection only.

@@ -25,7 +25,7 @@ struct ReactorContext {
 /// One thread that runs its connections' coroutines and resumes each when the kernel has something for it. What all
 /// reactors do alike is here: connections from accept to end, spawned coroutines, timers, supervision, the two-stage
 /// stop. How the kernel is asked is the derived class's. Everything in it belongs to that thread.
-class Reactor : public Io {
+class Reactor : public Io, private TaskOwner {
  public:
   Reactor(const ReactorContext& context, std::vector<const Listener*> listeners)
       : context_(context), listeners_(std::move(listeners)) {}
@@ -73,11 +73,10 @@ class Reactor : public Io {
   void fire_timers(TimePoint now);
   void check_sessions(TimePoint now);
   void set_accepting(bool on);
+  /// A connection's task has.
+  void ended(const std::exception_ptr& error) noexcept override;
   void leave();
   [[nodiscard]] int timeout(TimePoint now) const;
-  class Detached;
-  /// The outermost coroutine of a connection. It owns itself: its frame goes when it ends.
-  Detached serve(Task<> connection);
 
   const ReactorContext context_;
   const std::vector<const Listener*> listeners_;

@@ -10,6 +10,15 @@ namespace farol {
 template <typename T>
 class Task;
 
+/// Whose tasks are that nobody awaits: told of the end of each, with what it threw, if it did. The frame is gone by then.
+class TaskOwner {
+ public:
+  virtual void ended(const std::exception_ptr& error) noexcept = 0;
+
+ protected:
+  ~TaskOwner() = default;
+};
+
 namespace detail {
 
 /// What both promises share: the awaiting coroutine goes on when this one ends; exceptions travel to it.
@@ -19,8 +28,10 @@ class PromiseBase {
     bool await_ready() const noexcept { return false; }
     template <typename Promise>
     std::coroutine_handle<> await_suspend(std::coroutine_handle<Promise> ended) const noexcept {
-      const auto waiting = ended.promise().continuation_;
-      return waiting ? waiting : std::noop_coroutine();
+      const PromiseBase& promise = ended.promise();
+      if (promise.continuation_) return promise.continuation_;
+      if (promise.owner_ != nullptr) let_go(ended, *promise.owner_, promise.error_);
+      return std::noop_coroutine();
     }
     void await_resume() const noexcept {}
   };
@@ -28,6 +39,7 @@ class PromiseBase {
   Final final_suspend() const noexcept { return {}; }
   void unhandled_exception() noexcept { error_ = std::current_exception(); }
   void continue_with(std::coroutine_handle<> waiting) noexcept { continuation_ = waiting; }
+  void belong_to(TaskOwner& owner) noexcept { owner_ = &owner; }
 
  protected:
   void rethrow() const {
@@ -35,7 +47,12 @@ class PromiseBase {
   }
 
  private:
+  static void let_go(std::coroutine_handle<> ended, TaskOwner& owner, const std::exception_ptr error) {
+    ended.destroy();
+    owner.ended(error);
+  }
   std::coroutine_handle<> continuation_;
+  TaskOwner* owner_ = nullptr;
   std::exception_ptr error_;
 };
 
@@ -55,7 +72,6 @@ class Promise : public PromiseBase {
  private:
   std::optional<T> value_;
 };
-
 template <>
 class Promise<void> : public PromiseBase {
  public:
@@ -93,12 +109,17 @@ class [[nodiscard]] Task {
 
   /// False for a Task that holds no coroutine.
   [[nodiscard]] explicit operator bool() const { return static_cast<bool>(handle_); }
-
   /// Runs until the end or the first wait that suspends.
   void start() { handle_.resume(); }
   [[nodiscard]] bool done() const { return handle_.done(); }
   /// Who goes on when the task, started and not done yet, ends.
   void continue_with(std::coroutine_handle<> waiting) { handle_.promise().continue_with(waiting); }
+  /// Starts a task that nobody awaits: it destroys itself when it ends, and tells its owner.
+  void let_go(TaskOwner& owner) && {
+    const Handle handle = std::exchange(handle_, {});
+    handle.promise().belong_to(owner);
+    handle.resume();
+  }
   /// The result of a finished task; rethrows what it threw.
   T result() { return handle_.promise().take(); }
 

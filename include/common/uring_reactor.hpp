@@ -3,6 +3,7 @@
 #include <vector>
 
 #include "common/reactor.hpp"
+#include "common/slots.hpp"
 #include "common/uring.hpp"
 
 namespace farol {
@@ -26,31 +27,24 @@ class UringReactor final : public Reactor {
   void disarm(WaitFor& wait) override;
 
  private:
-  /// Who waits for the answer to a request; nobody any more when the wait ended first.
-  struct Slot {
-    WaitFor* waiting = nullptr;
-    std::uint32_t next_free = 0;
-  };
   struct Accepting {
     bool armed = false;
     SockAddr peer;
   };
 
-  std::uint64_t remember(WaitFor& wait);
   void watch(int fd, std::uint64_t token);
   void accept_next(std::size_t listener);
   void accepted(std::size_t listener, int answer);
-  void ask(WaitFor& wait, std::uint64_t token);
+  void ask(WaitFor& wait);
   void take(const io_uring_cqe& answer);
   bool done(WaitFor& wait, const io_uring_cqe& answer);
   bool send_done(Transfer& wait, const io_uring_cqe& answer);
   bool receive_done(Transfer& wait, const io_uring_cqe& answer);
-  bool receive_anew(Transfer& wait, std::uint64_t token);
+  bool receive_anew(Transfer& wait);
 
   const std::unique_ptr<Uring> ring_;
   std::vector<Accepting> accepting_;
-  std::vector<Slot> slots_;
-  std::uint32_t free_slot_;
+  Slots<WaitFor> waits_;  ///< for the answers to their requests; a wait that ended first is not there any more
 };
 
 }  // namespace farol

@@ -46,7 +46,7 @@ class [[nodiscard]] WaitFor {
   /// REQUIRES: transfers().
   Transfer& transfer();
   std::coroutine_handle<> suspended{};  ///< who waits (reactors only)
-  std::uint32_t slot = 0;               ///< the engine's
+  std::uint32_t slot = 0;               ///< the engine's: where it remembers the wait
   Wait result = Wait::ready;
 
  protected:
@@ -68,13 +68,14 @@ class Transfer final : public WaitFor {
  public:
   explicit Transfer(Io& io) : WaitFor(io, nullptr, Want::time, kNever) {}
 
-  /// What receive() and send() are awaited by: a frame holds one Transfer for all its steps.
+  /// What receive() and send() are awaited by; `outcome` says what came of it. A frame holds one Transfer for all its
+  /// steps.
   class [[nodiscard]] Step {
    public:
     explicit Step(Transfer& transfer) : transfer_(transfer) {}
     bool await_ready() { return transfer_.await_ready(); }
     void await_suspend(std::coroutine_handle<> waiting) { transfer_.await_suspend(waiting); }
-    [[nodiscard]] IoResult await_resume() const { return transfer_.outcome; }
+    void await_resume() const {}
 
    private:
     Transfer& transfer_;
@@ -85,10 +86,9 @@ class Transfer final : public WaitFor {
   /// Awaits the sending of some of the bytes, at least one; the rest stays. Never `again`.
   Step send(Channel& to) { return aim(to, Want::send); }
   [[nodiscard]] bool empty() const { return bytes.empty(); }
+  IoResult outcome;  ///< of the last step; set by the engine
 
-  // For engines.
-  Received bytes;
-  IoResult outcome;
+  Received bytes;  ///< for engines
 
  private:
   Step aim(Channel& channel, Want want) {

@@ -94,7 +94,10 @@ using EstadoGlobalServidores = BackendTable;
 /// Used by one session; borrows the table. To be moved only before the meter is in use.
 class Lease {
  public:
-  Lease(BackendTable& table, Pool& pool, Pool::Choice choice, TimePoint now);
+  Lease(BackendTable& table, const Pool::Choice& choice, TimePoint now);
+
+  [[nodiscard]] const Address& address() const { return backend_->key.address; }
+  [[nodiscard]] std::uint64_t id() const { return backend_->id; }
 
   /// The connect failed: counted, and the back-end is ejected for a while.
   void connect_failed(TimePoint now) const { table_->connect_failed(*backend_, now); }
@@ -110,11 +113,8 @@ class Lease {
   ConnectionMeter meter_;
 
  public:
-  Address address;
-  std::uint64_t id;
   double score;
-  std::optional<double> runner_up;
-  std::vector<Explained> candidates;  ///< only when asked to explain
+  double runner_up;  ///< kNotNow: there was no other
 };
 
 }  // namespace farol::proxy

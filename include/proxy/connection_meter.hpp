@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cstdint>
 #include <utility>
 
 #include "common/clock.hpp"
@@ -15,34 +16,34 @@ namespace farol::proxy {
 /// client_spoke() and server_spoke() are each for one thread at a time; the rest before and after both.
 class ConnectionMeter {
  public:
-  /// REQUIRES: the connection has been counted as opened() in `signals`. Both outlive the meter.
-  ConnectionMeter(BackendSignals& signals, ChangedSet& changed, TimePoint chosen)
-      : signals_(&signals), changed_(&changed), chosen_(chosen), connected_(chosen) {}
+  /// REQUIRES: the connection has been counted as opened() in `signals`. It outlives the meter.
+  ConnectionMeter(BackendSignals& signals, TimePoint chosen)
+      : signals_(&signals), chosen_(chosen), connected_(chosen) {}
   ConnectionMeter(ConnectionMeter&& other) noexcept
       : signals_(std::exchange(other.signals_, nullptr)),
-        changed_(other.changed_),
         chosen_(other.chosen_),
         connected_(other.connected_) {}
   ConnectionMeter& operator=(ConnectionMeter&&) = delete;
   ~ConnectionMeter() {
     if (signals_ == nullptr) return;
-    mark();  // before the count, which is the last that may touch the row; who looks in between looks again at the tick
+    signals_->mark();  // before the count, which is the last that may touch the row; who looks in between looks again at the tick
     signals_->closed(owed_.load(std::memory_order_relaxed));
   }
 
   void connected(TimePoint now) { connected_ = now; }
+  [[nodiscard]] Duration connect_time() const { return connected_ - chosen_; }
   void client_spoke(TimePoint now) noexcept {
     if (asked_.load(std::memory_order_relaxed) == 0)
       asked_.store(now.time_since_epoch().count(), std::memory_order_relaxed);
     if (owed_.load(std::memory_order_relaxed) || owed_.exchange(true)) return;
     signals_->owes();
-    mark();
+    signals_->mark();
   }
   void server_spoke(TimePoint now) noexcept {
-    const auto tick = now.time_since_epoch() / kTick;
+    const auto tick = static_cast<std::uint32_t>(now.time_since_epoch() / kTick);
     if (owed_.load(std::memory_order_relaxed) && owed_.exchange(false)) {
       signals_->paid();
-      mark();
+      signals_->mark();
       if (!std::exchange(answered_, true)) signals_->first_byte(now - chosen_ - client_silence());
     } else if (tick != last_tick_) {
       signals_->flowed();
@@ -53,7 +54,6 @@ class ConnectionMeter {
   [[nodiscard]] bool unanswered() const { return !answered_; }
 
  private:
-  void mark() noexcept { changed_->mark(signals_->slot.load(std::memory_order_relaxed)); }
   /// What the client took before it said anything is not the back-end's time.
   [[nodiscard]] Duration client_silence() const {
     const Clock::rep asked = asked_.load(std::memory_order_relaxed);
@@ -62,12 +62,11 @@ class ConnectionMeter {
   }
 
   BackendSignals* signals_;
-  ChangedSet* changed_;
   TimePoint chosen_, connected_;
-  std::atomic<bool> owed_{true};
   std::atomic<Clock::rep> asked_{0};  ///< when the client first spoke; 0: not yet
+  std::atomic<bool> owed_{true};
   bool answered_ = false;             ///< this and the next: the thread of server_spoke()
-  Clock::rep last_tick_ = 0;
+  std::uint32_t last_tick_ = 0;
 };
 
 }  // namespace farol::proxy

@@ -6,7 +6,7 @@
 
 #include "common/clock.hpp"
 #include "common/io.hpp"
-#include "common/mutex.hpp"
+#include "common/spin_mutex.hpp"
 #include "proxy/connection_meter.hpp"
 
 namespace farol::proxy {
@@ -19,13 +19,16 @@ class Link final : public Supervised {
     Duration idle{};  ///< no byte in either direction for this long ends the session; zero: never
     Duration fin{};   ///< the same once one side has closed its half
   };
-  enum class End { open, timed_out, cut };
+  enum class End : std::uint8_t { open, timed_out, cut };
+  enum class Side : std::uint8_t { client, server };
 
-  Link(Io& io, Fd client, Limits limits) : client_(io, std::move(client)), io_(io), limits_(limits) {}
+  /// The limits outlive it.
+  Link(Io& io, Fd client, const Limits& limits) : limits_(limits), client_(io, std::move(client)) {}
 
   [[nodiscard]] Channel& client() { return client_; }
   /// REQUIRES: open_server() was called. Only the session replaces it, and only while no relay runs.
   [[nodiscard]] Channel& server() NO_THREAD_SAFETY_ANALYSIS { return *server_; }
+  [[nodiscard]] Channel& channel(Side side) { return side == Side::client ? client() : server(); }
   /// Takes the socket of a connection attempt, in place of the previous one.
   void open_server(Fd socket);
   void close_server();
@@ -38,17 +41,17 @@ class Link final : public Supervised {
   /// A byte moved. Cheap: any thread, many times a second.
   void touch() { touch_at(Clock::now()); }
   /// The same, when it was read from this side.
-  void touch(const Channel& speaker) {
+  void touch(Side speaker) {
     const TimePoint now = Clock::now();
     touch_at(now);
-    if (&speaker == &client_)
+    if (speaker == Side::client)
       meter_->client_spoke(now);
     else
       meter_->server_spoke(now);
   }
   /// One side has closed its half: from here on the FIN limit counts. True when the other side had already.
-  bool half_close(const Channel& side) {
-    if (&side == &client_) client_closed_.store(true, std::memory_order_relaxed);
+  bool half_close(Side side) {
+    if (side == Side::client) client_closed_.store(true, std::memory_order_relaxed);
     return half_closed_.exchange(true, std::memory_order_relaxed);
   }
   /// The client has closed its half, or all.
@@ -69,15 +72,14 @@ class Link final : public Supervised {
     last_activity_.store(now.time_since_epoch().count(), std::memory_order_relaxed);
   }
 
-  Channel client_;
-  Io& io_;
-  const Limits limits_;
+  // In this order there are no gaps: an idle session is mostly this.
+  SpinMutex mutex_;
+  const Limits& limits_;
   std::atomic<Clock::rep> last_activity_{0};  ///< 0: not started
-  std::atomic<bool> half_closed_{false}, client_closed_{false};
   ConnectionMeter* meter_ = nullptr;
+  std::atomic<bool> half_closed_{false}, client_closed_{false};
   std::atomic<End> end_{End::open};
-
-  Mutex mutex_;
+  Channel client_;
   std::optional<Channel> server_ GUARDED_BY(mutex_);
 };
 

@@ -50,13 +50,12 @@ class Pool {
     std::span<const std::uint64_t> tried;  ///< ids to leave out
     TimePoint now{};
     std::uint64_t client = 0;  ///< hash of its address
-    bool explain = false;      ///< with every candidate's figures
+    std::vector<Explained>* explained = nullptr;  ///< where every candidate's figures go, if anybody wants them
   };
   struct Choice {
     Backend* backend = nullptr;
     double score = 0;
-    std::optional<double> runner_up;
-    std::vector<Explained> candidates;
+    double runner_up = kNotNow;
   };
   /// Chooses one and counts the connection as open and owed.
   std::optional<Choice> choose(const Request& request);

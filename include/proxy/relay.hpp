@@ -2,6 +2,8 @@
 
 #include <atomic>
 #include <cstdint>
+#include <optional>
+#include <utility>
 
 #include "common/io.hpp"
 #include "proxy/link.hpp"
@@ -15,25 +17,31 @@ enum class RelayEnd : std::uint8_t {
   sink_failed,    ///< the sink takes no more
 };
 
-/// One direction of a session as its relay leaves it. Written by the thread that runs the relay; `end` is read after
-/// the join.
+/// One direction of a session. Belongs to the thread that runs its relay; `bytes` may be read by all, `end` after the
+/// join.
 struct Flow {
+  const Link::Side from;
+  bool may_splice = true;
+  std::optional<RelayEnd> end = std::nullopt;
   std::atomic<std::uint64_t> bytes{0};  ///< delivered to the sink's socket
-  RelayEnd end = RelayEnd::eof;
 };
 
-/// Whose relays they are: told by each when it has ended, on its own thread.
-class RelayOwner {
+/// What the two relays of a session share.
+class Relayed {
  public:
-  /// What is left to do beside the other relay, which may still run; an empty Task when nothing is.
+  Link link;
+
+  /// Called by each relay when it has ended, on its own thread: what is left to do beside the other one, which may still
+  /// run. An empty Task when nothing is.
   virtual Task<> relay_ended(Io& io, const Flow& flow) = 0;
 
  protected:
-  ~RelayOwner() = default;
+  Relayed(Io& io, Fd client, const Link::Limits& limits) : link(io, std::move(client), limits) {}
+  ~Relayed() = default;
 };
 
-/// Moves one direction of a session, from `from` to `to`, until it ends (report 4.2: one of the two threads of
-/// TrataClienteTCP). Half-close goes through. All it is given outlives it.
-Task<> relay(Io& io, Channel& from, Channel& to, Link& link, Flow& flow, RelayOwner& owner);
+/// Moves one direction of a session, from one side of its link to the other, until it ends (report 4.2: one of the two
+/// threads of TrataClienteTCP). Half-close goes through. All it is given outlives it.
+Task<> relay(Io& io, Relayed& session, Flow& flow);
 
 }  // namespace farol::proxy

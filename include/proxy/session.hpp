@@ -28,7 +28,7 @@ struct SessionContext {
 
 /// One client connection from accept to close (the report's TrataClienteTCP): choose a back-end, connect, relay both
 /// ways, account, log. Lives in its coroutine's frame.
-class Session final : private RelayOwner {
+class Session final : private Relayed {
  public:
   static Task<> serve(Io& io, Accepted client, const SessionContext& context);
 
@@ -36,30 +36,25 @@ class Session final : private RelayOwner {
   /// `client` lives as long as the session.
   Session(Io& io, Accepted& client, const SessionContext& context);
 
-  /// Leaves `chosen` empty when no back-end was reached.
-  Task<> connect(std::optional<Lease>& chosen);
+  /// Without a lease afterwards no back-end was reached.
+  Task<> connect(Io& io);
   Task<> relay_ended(Io& io, const Flow& flow) override;
   Task<> end_client(Io& io);
   Task<> reset_server(Io& io);
   void judge_server() const;
   [[nodiscard]] bool must_settle() const;
   Task<> delivered(Io& io, Channel& channel, TimePoint deadline);
-  void log_end(const std::optional<Lease>& lease) const;
-  void log_candidates(const Lease& lease) const;
+  void log_end() const;
+  void log_candidates(const std::vector<Explained>& candidates) const;
   [[nodiscard]] std::string cause() const;
 
-  Io& io_;
   const SessionContext& context_;
-  const Address& peer_;
-  Pool& pool_;
+  const Accepted& client_;  ///< without its socket
   const TimePoint started_;
-  Link link_;
-  const Lease* lease_ = nullptr;  ///< while the relays run
-
-  Duration connect_time_{};
+  std::optional<Lease> lease_;  ///< once a back-end was reached
   int retries_ = 0;
   const char* refused_as_ = nullptr;  ///< the cause when no back-end was reached
-  Flow in_, out_;  ///< client to server, server to client
+  Flow in_{Link::Side::client}, out_{Link::Side::server};
 };
 
 /// The engine's handler: a Session as a coroutine.

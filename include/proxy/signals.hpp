@@ -67,7 +67,11 @@ class alignas(64) BackendSignals {
   void owes() noexcept { connections_.fetch_add(kOwed); }
   void paid() noexcept { connections_.fetch_sub(kOwed); }
 
+  /// One of them has changed: the next choice in the pool looks at it again.
+  void mark() noexcept { changed->mark(slot.load(std::memory_order_relaxed)); }
+
   std::atomic<std::uint32_t> slot{0};  ///< its place in the pool
+  ChangedSet* changed = nullptr;       ///< the pool's; set before the first choice
 
   /// A first byte came after `time`. Added to each is a millisecond: below that it is scheduling that differs, not load.
   void first_byte(Duration time) noexcept {

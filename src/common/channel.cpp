@@ -46,7 +46,7 @@ ConnectResult connect_error(int error) {
 }  // namespace
 
 Channel::~Channel() {
-  if (readiness.token != 0) io_.forget(*this);
+  if (readiness.slot != kNoSlot) io_.forget(*this);
 }
 
 bool IoResult::unsupported() const {

@@ -13,7 +13,7 @@ namespace {
 constexpr int kBatch = 256;  ///< events taken from the kernel at once
 
 // What an event is about: the low tokens are ours, the rest are channels.
-constexpr std::uint64_t kStopToken = 1, kCutToken = 2, kListenerToken = 16, kFirstChannel = 1 << 16;
+constexpr std::uint64_t kStopToken = 1, kCutToken = 2, kListenerToken = 16;
 
 bool has_input(const Channel& channel) {
   pollfd state{channel.fd(), POLLIN, 0};
@@ -29,8 +29,7 @@ WaitFor*& place_of(WaitFor& wait) {
 
 EpollReactor::EpollReactor(const ReactorContext& context, std::vector<const Listener*> listeners)
     : Reactor(context, std::move(listeners)),
-      epoll_(check("epoll_create", ::epoll_create1(EPOLL_CLOEXEC))),
-      next_token_(kFirstChannel) {
+      epoll_(check("epoll_create", ::epoll_create1(EPOLL_CLOEXEC))) {
   watch(context.stop.fd(), EPOLLIN, kStopToken);
   watch(context.cut.fd(), EPOLLIN, kCutToken);
 }
@@ -52,14 +51,14 @@ void EpollReactor::stop_listening() {
 
 /// Makes a socket known to epoll. Its present state comes as the first event.
 bool EpollReactor::know(Channel& channel) {
-  if (channel.readiness.token != 0) return true;
+  if (channel.readiness.slot != kNoSlot) return true;
+  const std::uint32_t slot = channels_.add(channel);
   epoll_event event{};
   event.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET;
-  event.data.u64 = next_token_;
-  if (::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, channel.fd(), &event) < 0) return false;
-  channel.readiness.token = next_token_++;
-  channels_.emplace(channel.readiness.token, &channel);
-  return true;
+  event.data.u64 = channels_.token(slot);
+  const bool known = ::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, channel.fd(), &event) == 0;
+  known ? void(channel.readiness.slot = slot) : channels_.remove(slot);
+  return known;
 }
 
 bool EpollReactor::wait_now(WaitFor& wait) {
@@ -76,11 +75,7 @@ bool EpollReactor::wait_now(WaitFor& wait) {
   Readiness& readiness = wait.channel()->readiness;
   if (wait.want() != Want::write) readiness.drained = false;  // somebody else reads: nothing is known
   if (wait.want() != Want::write && readiness.ending) return true;  // whatever is left, and then the end
-  if (wait.want() == Want::more) {
-    if (readiness.token == 0 && wait.deadline() == kNever && !std::exchange(readiness.tried, true))
-      return true;  // nothing is known yet: reading is the way to find out
-    if (wait.deadline() != kNever && has_input(*wait.channel())) return true;
-  }
+  if (wait.want() == Want::more && has_input(*wait.channel())) return true;
   // An edge that came while nobody waited: the operation is worth another try.
   if (std::exchange(wait.want() == Want::write ? readiness.writable : readiness.readable, false)) return true;
   if (know(*wait.channel())) return false;
@@ -128,7 +123,7 @@ void EpollReactor::poll(int timeout_ms) {
 }
 
 void EpollReactor::dispatch(std::uint64_t token, std::uint32_t events) {
-  if (token >= kFirstChannel) return wake(token, events);
+  if (token >= channels_.kFirstToken) return wake(token, events);
   if (token >= kListenerToken) return accept_client(token - kListenerToken);
   const bool cuts = token == kCutToken;
   ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, cuts ? context().cut.fd() : context().stop.fd(), nullptr);
@@ -136,9 +131,9 @@ void EpollReactor::dispatch(std::uint64_t token, std::uint32_t events) {
 }
 
 void EpollReactor::wake(std::uint64_t token, std::uint32_t events) {
-  auto found = channels_.find(token);
-  if (found == channels_.end()) return;  // closed earlier in this batch
-  Readiness& readiness = found->second->readiness;
+  Channel* const channel = channels_.find(token);
+  if (channel == nullptr) return;  // closed earlier in this batch
+  Readiness& readiness = channel->readiness;
   const bool over = (events & (EPOLLHUP | EPOLLERR)) != 0;
   if (over || (events & EPOLLRDHUP) != 0) readiness.ending = true;
   const bool in = over || (events & (EPOLLIN | EPOLLRDHUP)) != 0;
@@ -148,11 +143,9 @@ void EpollReactor::wake(std::uint64_t token, std::uint32_t events) {
   if (in && readiness.reader != nullptr) {
     if (readiness.reader->want() != Want::receive) readiness.readable = false;
     advance(*readiness.reader);
-    found = channels_.find(token);  // the reader may have closed it
-    if (found == channels_.end()) return;
+    if (channels_.find(token) == nullptr) return;  // the reader has closed it
   }
-  WaitFor* writer = found->second->readiness.writer;
-  if (out && writer != nullptr) advance(*writer);
+  if (out && readiness.writer != nullptr) advance(*readiness.writer);
 }
 
 /// One client per event: the listener is level-triggered, and looking for a second one mostly finds nobody.

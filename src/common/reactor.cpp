@@ -17,17 +17,6 @@ constexpr auto kAcceptPause = std::chrono::milliseconds(100);
 
 }  // namespace
 
-class Reactor::Detached {
- public:
-  struct promise_type {
-    Detached get_return_object() const noexcept { return {}; }
-    std::suspend_never initial_suspend() const noexcept { return {}; }
-    std::suspend_never final_suspend() const noexcept { return {}; }
-    void return_void() const noexcept {}
-    void unhandled_exception() const noexcept { std::terminate(); }  // serve() lets none out
-  };
-};
-
 void Reactor::start(const std::string& name) {
   thread_ = Thread(name, [this] { run(); }, kStack);
 }
@@ -47,7 +36,7 @@ bool Reactor::spawn(Spawned& slot, const std::function<Task<>(Io&)>& body) {
 }
 
 void Reactor::supervise(Supervised& session) {
-  session.supervised_at = sessions_.size();
+  session.supervised_at = static_cast<std::uint32_t>(sessions_.size());
   sessions_.push_back(&session);
   if (cutting_) session.cut(false);
 }
@@ -125,19 +114,18 @@ void Reactor::welcome(Fd socket, const Address& peer, std::size_t listener) {
   if (!context_.admission.enter()) return;
   ++connections_;
   try {
-    serve(context_.handler(*this, {std::move(socket), peer, listener}));
+    context_.handler(*this, {std::move(socket), peer, static_cast<std::uint32_t>(listener)}).let_go(*this);
   } catch (const std::bad_alloc&) {  // no memory even for its coroutine
     leave();
   }
 }
 
-Reactor::Detached Reactor::serve(Task<> connection) {
+void Reactor::ended(const std::exception_ptr& error) noexcept {
   try {
-    co_await connection;
-  } catch (const std::exception& error) {
-    context_.log.error("connection failed", {{"reason", error.what()}});
+    if (error) std::rethrow_exception(error);
+  } catch (const std::exception& failure) {
+    context_.log.error("connection failed", {{"reason", failure.what()}});
   }
-  connection = {};
   leave();
 }
 

@@ -41,7 +41,6 @@ class BlockingIo : public Io {
 
   bool wait_now(WaitFor& wait) override {
     if (wait.transfers()) return transfer(wait.transfer());
-    if (wait.want() == Want::more && wait.deadline() == kNever) return true;  // the next read blocks by itself
     if (wait.want() == Want::time) {
       wait.result = cut_.wait_until(wait.deadline()) ? Wait::cut : Wait::timeout;
       return true;
@@ -283,7 +282,7 @@ bool ThreadsEngine::wait_again(std::atomic<int>& waiting) const {
 
 bool ThreadsEngine::next_client(Worker& self, Accepted& client) {
   const Listener& listener = *listeners_[self.listener()];
-  client.listener = self.listener();
+  client.listener = static_cast<std::uint32_t>(self.listener());
   for (;;) {
     switch (listener.accept(client.socket, client.peer)) {
       case Listener::Outcome::accepted: break;

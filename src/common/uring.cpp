@@ -13,7 +13,7 @@ namespace {
 
 constexpr unsigned kRequests = 256, kAnswers = 4096;
 constexpr unsigned kBuffers = 256;  ///< at most; a power of two
-constexpr unsigned kBlock = 32;     ///< buffers at a time
+constexpr unsigned kBlock = 8;      ///< buffers at a time: the kernel uses them all in turn, so few stay in the cache
 constexpr std::size_t kPage = 4096;
 
 }  // namespace

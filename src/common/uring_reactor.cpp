@@ -4,16 +4,14 @@
 #include <sys/socket.h>
 
 #include <cerrno>
-#include <limits>
 #include <new>
 #include <utility>
 
 namespace farol {
 namespace {
 
-// What an answer is about: the low tokens are ours, the rest are slots.
-constexpr std::uint64_t kStopToken = 1, kCutToken = 2, kNobody = 3, kListenerToken = 16, kFirstSlot = 1 << 16;
-constexpr std::uint32_t kNoSlot = std::numeric_limits<std::uint32_t>::max();
+// What an answer is about: the low tokens are ours, the rest are waits.
+constexpr std::uint64_t kStopToken = 1, kCutToken = 2, kNobody = 3, kListenerToken = 16;
 
 }  // namespace
 
@@ -21,8 +19,7 @@ UringReactor::UringReactor(const ReactorContext& context, std::vector<const List
                            std::unique_ptr<Uring> ring)
     : Reactor(context, std::move(listeners)),
       ring_(std::move(ring)),
-      accepting_(this->listeners().size()),
-      free_slot_(kNoSlot) {}
+      accepting_(this->listeners().size()) {}
 
 void UringReactor::begin() {
   ring_->start();
@@ -70,30 +67,18 @@ void UringReactor::accepted(std::size_t listener, int answer) {
 }
 
 bool UringReactor::wait_now(WaitFor& wait) {
-  if (wait.want() == Want::time) {
-    if (cutting()) wait.result = Wait::cut;
-    return cutting();
-  }
-  if (wait.want() != Want::more) return false;
-  Readiness& readiness = wait.channel()->readiness;
-  // Nothing is known yet: reading is the way to find out.
-  return wait.deadline() == kNever && !std::exchange(readiness.tried, true);
+  if (wait.want() != Want::time) return false;
+  if (cutting()) wait.result = Wait::cut;
+  return cutting();
 }
 
-std::uint64_t UringReactor::remember(WaitFor& wait) {
-  if (free_slot_ == kNoSlot) {
-    free_slot_ = static_cast<std::uint32_t>(slots_.size());
-    slots_.push_back({nullptr, kNoSlot});
-  }
-  wait.slot = std::exchange(free_slot_, slots_[free_slot_].next_free);
-  slots_[wait.slot].waiting = &wait;
-  return kFirstSlot + wait.slot;
+void UringReactor::arm(WaitFor& wait) {
+  wait.slot = waits_.add(wait);
+  ask(wait);
 }
-
-void UringReactor::arm(WaitFor& wait) { ask(wait, remember(wait)); }
 
 /// Puts the request for what is waited for into the queue.
-void UringReactor::ask(WaitFor& wait, std::uint64_t token) {
+void UringReactor::ask(WaitFor& wait) {
   const Channel& channel = *wait.channel();
   io_uring_sqe& request = ring_->next();
   switch (wait.want()) {
@@ -119,14 +104,14 @@ void UringReactor::ask(WaitFor& wait, std::uint64_t token) {
       break;
     }
   }
-  request.user_data = token;
+  request.user_data = waits_.token(wait.slot);
 }
 
 void UringReactor::disarm(WaitFor& wait) {
-  slots_[wait.slot].waiting = nullptr;  // the slot is free when its answer has come
   io_uring_sqe& request = ring_->next();
-  ::io_uring_prep_cancel64(&request, kFirstSlot + wait.slot, 0);
+  ::io_uring_prep_cancel64(&request, waits_.token(wait.slot), 0);
   request.user_data = kNobody;
+  waits_.remove(wait.slot);
 }
 
 void UringReactor::poll(int timeout_ms) {
@@ -139,12 +124,11 @@ void UringReactor::take(const io_uring_cqe& answer) {
   if (token == kStopToken) return stopped();
   if (token == kCutToken) return cut();
   if (token == kNobody) return;
-  if (token < kFirstSlot) return accepted(token - kListenerToken, answer.res);
-  const auto index = static_cast<std::uint32_t>(token - kFirstSlot);
-  WaitFor* const waiting = slots_[index].waiting;
-  if (waiting != nullptr && !done(*waiting, answer)) return;
-  slots_[index] = {nullptr, std::exchange(free_slot_, index)};
-  if (waiting != nullptr) resume(*waiting, Wait::ready);
+  if (token < waits_.kFirstToken) return accepted(token - kListenerToken, answer.res);
+  WaitFor* const waiting = waits_.find(token);
+  if (waiting == nullptr || !done(*waiting, answer)) return;
+  waits_.remove(waiting->slot);
+  resume(*waiting, Wait::ready);
 }
 
 /// Takes the outcome; false when the request had to be made anew.
@@ -163,12 +147,12 @@ bool UringReactor::send_done(Transfer& wait, const io_uring_cqe& answer) {
   wait.outcome = wait.channel()->sent(answer.res, wait.bytes);
   if (wait.outcome.status != IoResult::Status::again) return true;
   wait.bytes.keep();
-  ask(wait, answer.user_data);
+  ask(wait);
   return false;
 }
 
 bool UringReactor::receive_done(Transfer& wait, const io_uring_cqe& answer) {
-  if (answer.res == -ENOBUFS) return receive_anew(wait, answer.user_data);
+  if (answer.res == -ENOBUFS) return receive_anew(wait);
   const auto size = static_cast<std::size_t>(answer.res > 0 ? answer.res : 0);
   if ((answer.flags & IORING_CQE_F_BUFFER) != 0)
     wait.bytes.hold(ring_->buffer(Uring::buffer_of(answer), size), *ring_, Uring::buffer_of(answer));
@@ -180,15 +164,15 @@ bool UringReactor::receive_done(Transfer& wait, const io_uring_cqe& answer) {
 }
 
 /// All buffers were in use: with more of them or, when there are as many as there may be, with one of its own.
-bool UringReactor::receive_anew(Transfer& wait, std::uint64_t token) {
+bool UringReactor::receive_anew(Transfer& wait) {
   if (ring_->add_buffers()) {
-    ask(wait, token);
+    ask(wait);
     return false;
   }
   const auto memory = wait.bytes.own(kReceiveBuffer);
   io_uring_sqe& request = ring_->next();
   ::io_uring_prep_recv(&request, wait.channel()->fd(), memory.data(), memory.size(), 0);
-  request.user_data = token;
+  request.user_data = waits_.token(wait.slot);
   return false;
 }
 

@@ -77,7 +77,7 @@ Pool& BackendTable::name_pool(const std::string& name) {
 std::optional<Lease> BackendTable::acquire(Pool& pool, const Pool::Request& request) {
   auto choice = pool.choose(request);
   if (!choice) return std::nullopt;
-  return std::optional<Lease>(std::in_place, *this, pool, std::move(*choice), request.now);
+  return std::optional<Lease>(std::in_place, *this, *choice, request.now);
 }
 
 void BackendTable::publish(Backend& backend, Pool& pool, TimePoint now) {
@@ -205,14 +205,11 @@ void BackendTable::closed_early(Backend& backend, TimePoint now) {
   refresh(backend, now);
 }
 
-Lease::Lease(BackendTable& table, Pool& pool, Pool::Choice choice, TimePoint now)
+Lease::Lease(BackendTable& table, const Pool::Choice& choice, TimePoint now)
     : table_(&table),
       backend_(choice.backend),
-      meter_(backend_->signals, pool.changed, now),
-      address(backend_->key.address),
-      id(backend_->id),
+      meter_(backend_->signals, now),
       score(choice.score),
-      runner_up(choice.runner_up),
-      candidates(std::move(choice.candidates)) {}
+      runner_up(choice.runner_up) {}
 
 }  // namespace farol::proxy

@@ -5,20 +5,20 @@
 namespace farol::proxy {
 
 void Link::open_server(Fd socket) {
-  MutexLock lock(mutex_);
-  server_.emplace(io_, std::move(socket));
+  SpinLock lock(mutex_);
+  server_.emplace(client_.io(), std::move(socket));
   if (end_.load() != End::open) server_->shut_down();  // cut between two attempts
 }
 
 void Link::close_server() {
-  MutexLock lock(mutex_);
+  SpinLock lock(mutex_);
   server_.reset();
 }
 
 void Link::finish(bool reset_server) {
   half_closed_.store(true, std::memory_order_relaxed);
   if (reset_server) client_closed_.store(true, std::memory_order_relaxed);
-  MutexLock lock(mutex_);
+  SpinLock lock(mutex_);
   client_.shut_down();
   if (!server_) return;
   if (reset_server) server_->reset_on_close();
@@ -48,7 +48,7 @@ bool Link::expired(TimePoint now) const {
 }
 
 void Link::cut(bool timed_out) {
-  MutexLock lock(mutex_);
+  SpinLock lock(mutex_);
   End expected = End::open;
   end_.compare_exchange_strong(expected, timed_out ? End::timed_out : End::cut);
   client_.shut_down();

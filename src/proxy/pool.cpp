@@ -30,6 +30,7 @@ Pool::Pool(std::string name_, Policy policy_, const WeightedConfig& config, std:
 void Pool::add(Backend& backend) {
   SpinLock lock(mutex_);
   backend.signals.slot = static_cast<std::uint32_t>(entries_.size());
+  backend.signals.changed = &changed;
   members.push_back(&backend);
   key_.push_back(kNotNow);
   chosen_at_.push_back(0);
@@ -132,8 +133,8 @@ std::optional<Pool::Choice> Pool::choose(const Request& request) {
     choice.emplace();
     choice->backend = entries_[slot].backend;
     choice->score = key_[slot];
-    if (picked->runner_up != kNotNow) choice->runner_up = picked->runner_up;
-    if (request.explain) choice->candidates = explain_all(slot, entries_.size());
+    choice->runner_up = picked->runner_up;
+    if (request.explained != nullptr) *request.explained = explain_all(slot, entries_.size());
     chosen_at_[slot] = ++choices_;
     if (worth_keeping(request.now)) keep(slot, request.now);
     choice->backend->signals.opened();

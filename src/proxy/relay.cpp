@@ -15,12 +15,16 @@ constexpr std::size_t kSmall = 16 * 1024;
 constexpr auto kQuiet = std::chrono::milliseconds(100);
 constexpr int kSmallTurns = 8;
 
+Channel& source(Link& link, const Flow& flow) { return link.channel(flow.from); }
+Channel& sink(Link& link, const Flow& flow) { return flow.from == Link::Side::client ? link.server() : link.client(); }
+
 /// Empties the pipe into the sink. False when the sink takes no more.
-Task<bool> drain(Pipe& pipe, Channel& to, Link& link, std::atomic<std::uint64_t>& bytes) {
+Task<bool> drain(Pipe& pipe, Link& link, Flow& flow) {
+  Channel& to = sink(link, flow);
   while (pipe.content > 0) {
     const IoResult moved = to.write_from(pipe);
     if (moved.status == Status::ok) {
-      bytes.fetch_add(moved.bytes, std::memory_order_relaxed);
+      flow.bytes.fetch_add(moved.bytes, std::memory_order_relaxed);
       link.touch();
       continue;
     }
@@ -48,95 +52,68 @@ class BorrowedPipe {
   std::optional<Pipe> pipe_;
 };
 
-/// How a stretch of splicing ended.
-enum class Stretch { quiet, unsupported, eof, source_failed, sink_failed };
-
-/// Splices until the end, or until the stream goes quiet; without a pipe to have that is at once. The pipe is empty before each turn, so "again" can only mean
-/// that the source is drained; a turn that moved less than the pipe holds does not (a pipe may also run out of slots).
-/// No turn begins before there is input: a pipe must not be held by a blocked read.
-Task<Stretch> splice(Io& io, Channel& from, Channel& to, Link& link, std::atomic<std::uint64_t>& bytes) {
+/// Splices until the end, or until the stream goes quiet; without a pipe to have that is at once, and where splicing is
+/// refused it is for good. The pipe is empty before each turn, so "again" can only mean that the source is drained; a
+/// turn that moved less than the pipe holds does not (a pipe may also run out of slots). No turn begins before there is
+/// input: a pipe must not be held by a blocked read.
+Task<> splice(Io& io, Link& link, Flow& flow) {
   BorrowedPipe borrowed(io.pipes());
-  if (!borrowed) co_return Stretch::quiet;
+  if (!borrowed) co_return;
   Pipe& pipe = *borrowed;
+  Channel& from = source(link, flow);
   bool source_drained = false;
-  for (int small_turns = 0; small_turns < kSmallTurns;) {
+  for (int small_turns = 0; small_turns < kSmallTurns && !flow.end;) {
     const TimePoint quiet = Clock::now() + kQuiet;
     WaitFor input = source_drained ? from.readable(quiet) : from.more(quiet);
     const Wait wait = co_await input;
-    if (wait == Wait::timeout) break;
-    if (wait == Wait::cut) co_return Stretch::source_failed;
-
-    const IoResult got = from.read_into(pipe);
-    if (got.status == Status::eof) co_return Stretch::eof;
-    if (got.status == Status::error) co_return got.unsupported() ? Stretch::unsupported : Stretch::source_failed;
+    if (wait == Wait::timeout) co_return;
+    const IoResult got = wait == Wait::cut ? IoResult{Status::error, 0, 0} : from.read_into(pipe);
+    flow.may_splice = !got.unsupported();
+    if (!flow.may_splice) co_return;
+    if (got.status == Status::eof) flow.end = RelayEnd::eof;
+    if (got.status == Status::error) flow.end = RelayEnd::source_failed;
     source_drained = got.status == Status::again;
-    if (source_drained) continue;
-    link.touch(from);
-    Task<bool> draining = drain(pipe, to, link, bytes);
+    if (got.status != Status::ok) continue;
+    link.touch(flow.from);
+    Task<bool> draining = drain(pipe, link, flow);
     const bool drained = co_await draining;
-    if (!drained) co_return Stretch::sink_failed;
+    if (!drained) flow.end = RelayEnd::sink_failed;
     small_turns = got.bytes < kSmall ? small_turns + 1 : 0;
   }
-  co_return Stretch::quiet;
 }
-
-/// Empty: the stream went quiet, go on copying.
-std::optional<RelayEnd> relay_end(Stretch stretch) {
-  switch (stretch) {
-    case Stretch::quiet:
-    case Stretch::unsupported: return std::nullopt;
-    case Stretch::eof: return RelayEnd::eof;
-    case Stretch::source_failed: return RelayEnd::source_failed;
-    case Stretch::sink_failed: return RelayEnd::sink_failed;
-  }
-  return std::nullopt;
-}
-
-/// Ends the session when a relay leaves by an exception (no memory), so that the other does not wait for it.
-class CutOnFailure {
- public:
-  explicit CutOnFailure(Link& link) : link_(&link) {}
-  CutOnFailure(const CutOnFailure&) = delete;
-  CutOnFailure& operator=(const CutOnFailure&) = delete;
-  ~CutOnFailure() {
-    if (link_ != nullptr) link_->cut(false);
-  }
-  void passed() { link_ = nullptr; }
-
- private:
-  Link* link_;
-};
 
 }  // namespace
 
-Task<> relay(Io& io, Channel& from, Channel& to, Link& link, Flow& flow, RelayOwner& owner) {
-  CutOnFailure guard(link);
-  Transfer data(io);
-  std::optional<RelayEnd> end;
-  bool may_splice = true;
-  while (!end) {
-    const IoResult got = co_await data.receive(from);
-    if (got.status == Status::eof) end = RelayEnd::eof;
-    if (got.status == Status::error) end = RelayEnd::source_failed;
-    if (!end) link.touch(from);
-    while (!end && !data.empty()) {
-      const IoResult sent = co_await data.send(to);
-      if (sent.status == Status::error) end = RelayEnd::sink_failed;
-      flow.bytes.fetch_add(sent.bytes, std::memory_order_relaxed);
-      link.touch();  // again: it may have taken long
+/// Two of its frames are most of what an idle session costs: what can be looked up is not kept in a variable.
+Task<> relay(Io& io, Relayed& session, Flow& flow) {
+  Task<> step;
+  try {
+    Transfer data(io);
+    while (!flow.end) {
+      co_await data.receive(source(session.link, flow));
+      if (data.outcome.status == Status::eof) flow.end = RelayEnd::eof;
+      if (data.outcome.status == Status::error) flow.end = RelayEnd::source_failed;
+      if (!flow.end) session.link.touch(flow.from);
+      const bool filled = data.outcome.bytes == kReceiveBuffer;
+      while (!flow.end && !data.empty()) {
+        co_await data.send(sink(session.link, flow));
+        if (data.outcome.status == Status::error) flow.end = RelayEnd::sink_failed;
+        flow.bytes.fetch_add(data.outcome.bytes, std::memory_order_relaxed);
+        session.link.touch();  // again: it may have taken long
+      }
+      if (flow.end || !filled || !flow.may_splice) continue;
+      step = splice(io, session.link, flow);
+      co_await step;
+      step = {};
     }
-    if (end || got.bytes < kReceiveBuffer || !may_splice) continue;
-    Task<Stretch> splicing = splice(io, from, to, link, flow.bytes);
-    const Stretch stretch = co_await splicing;
-    may_splice = stretch != Stretch::unsupported;
-    end = relay_end(stretch);
+    // The half that ends second needs no FIN of its own: the session closes right behind it.
+    if (flow.end == RelayEnd::eof && !session.link.half_close(flow.from)) sink(session.link, flow).shutdown_write();
+    step = session.relay_ended(io, flow);
+    if (step) co_await step;
+  } catch (...) {              // no memory
+    session.link.cut(false);  // so that the other relay does not wait for this one
+    throw;
   }
-  flow.end = *end;
-  // The half that ends second needs no FIN of its own: the session closes right behind it.
-  if (flow.end == RelayEnd::eof && !link.half_close(from)) to.shutdown_write();
-  guard.passed();
-  Task<> rest = owner.relay_ended(io, flow);
-  if (rest) co_await rest;
 }
 
 }  // namespace farol::proxy

@@ -117,3 +117,28 @@ TEST_CASE("task: its frame goes with it", "[task]") {
   }
   CHECK(destroyed == 1);
 }
+
+TEST_CASE("task: one that was let go takes its frame along, then tells its owner what it threw", "[task]") {
+  struct Owner final : TaskOwner {
+    void ended(const std::exception_ptr& error) noexcept override {
+      ++count;
+      failed = error != nullptr;
+      frames_gone = *destroyed;
+    }
+    const int* destroyed = nullptr;
+    int count = 0, frames_gone = 0;
+    bool failed = false;
+  } owner;
+  std::coroutine_handle<> waiting;
+  int destroyed = 0;
+  owner.destroyed = &destroyed;
+  waits(&waiting, &destroyed).let_go(owner);
+  CHECK(owner.count == 0);
+  waiting.resume();
+  CHECK(owner.count == 1);
+  CHECK(owner.frames_gone == 1);
+  CHECK_FALSE(owner.failed);
+  fails("out").let_go(owner);
+  CHECK(owner.count == 2);
+  CHECK(owner.failed);
+}

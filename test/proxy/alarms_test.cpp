@@ -107,7 +107,7 @@ TEST_CASE("Alarms: an ejected one is checked after a second", "[alarms]") {
   bench.join(kB);
   for (int i = 0; i < 2; ++i) {
     const auto lease = bench.acquire();
-    if (lease->address == kA.key().address) lease->connect_failed(bench.now);
+    if (lease->address() == kA.key().address) lease->connect_failed(bench.now);
   }
   bench.row(kA)->connect_failed(bench.now + 1s, true);  // the second time: 2 s
   bench.now += 1s;

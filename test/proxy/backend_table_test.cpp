@@ -29,8 +29,9 @@ BackendTable::Options with(Policy policy) {
   return options;
 }
 
-std::optional<Lease> acquire(Bench& bench, const std::vector<std::uint64_t>& tried = {}, bool explain = false) {
-  return bench.acquire(tried, explain);
+std::optional<Lease> acquire(Bench& bench, const std::vector<std::uint64_t>& tried = {},
+                             std::vector<Explained>* explained = nullptr) {
+  return bench.acquire(tried, explained);
 }
 
 void make_silent(Bench& bench, const TestAgent& agent) {
@@ -55,8 +56,8 @@ TEST_CASE("BackendTable: a lease counts from the choice until it goes, moved or 
   {
     auto lease = acquire(bench);
     REQUIRE(lease);
-    CHECK(lease->address == at("10.0.0.1:80"));
-    CHECK(lease->id == row.id);
+    CHECK(lease->address() == at("10.0.0.1:80"));
+    CHECK(lease->id() == row.id);
     CHECK(row.signals.open() == 1);
     Lease moved = std::move(*lease);
     CHECK(row.signals.open() == 1);
@@ -78,8 +79,8 @@ TEST_CASE("BackendTable: those that were tried are left out, to the last", "[bac
   for (int i = 0; i < 3; ++i) {
     const auto lease = acquire(bench, tried);
     REQUIRE(lease);
-    CHECK(std::find(tried.begin(), tried.end(), lease->id) == tried.end());
-    tried.push_back(lease->id);
+    CHECK(std::find(tried.begin(), tried.end(), lease->id()) == tried.end());
+    tried.push_back(lease->id());
   }
   CHECK_FALSE(acquire(bench, tried));
 }
@@ -88,19 +89,19 @@ TEST_CASE("BackendTable: the choice is explained", "[backend_table]") {
   Bench bench;
   bench.join(with_load(kA, 1000, 10));
   bench.join(with_load(kB, 1000, 20));
-  const auto lease = acquire(bench, {}, true);
+  std::vector<Explained> candidates;
+  const auto lease = acquire(bench, {}, &candidates);
   REQUIRE(lease);
   CHECK(lease->score == Approx(.3 + .05 + .05));
   CHECK(lease->runner_up == Approx(.6 + .05 + .05));
-  REQUIRE(lease->candidates.size() == 2);
-  CHECK(lease->candidates[0].address == kA.key().address);
-  CHECK(lease->candidates[0].components.tcp == Approx(.3));
-  CHECK(lease->candidates[0].components.cpu == Approx(.05));
-  CHECK(lease->candidates[0].components.sum() == Approx(lease->score));
-  CHECK(lease->candidates[0].open == 0);
-  CHECK(lease->candidates[1].tcp == 20);
-  CHECK(lease->candidates[1].cpu == 10);
-  CHECK(acquire(bench)->candidates.empty());
+  REQUIRE(candidates.size() == 2);
+  CHECK(candidates[0].address == kA.key().address);
+  CHECK(candidates[0].components.tcp == Approx(.3));
+  CHECK(candidates[0].components.cpu == Approx(.05));
+  CHECK(candidates[0].components.sum() == Approx(lease->score));
+  CHECK(candidates[0].open == 0);
+  CHECK(candidates[1].tcp == 20);
+  CHECK(candidates[1].cpu == 10);
 }
 
 TEST_CASE("BackendTable: when all look dead they are tried, but never against orders", "[backend_table]") {
@@ -124,7 +125,7 @@ TEST_CASE("BackendTable: report leaves the silent out and has no last resort", "
   bench.join(kA);
   bench.join(kB);
   make_silent(bench, kA);
-  for (int i = 0; i < 10; ++i) CHECK(acquire(bench)->address == kB.key().address);
+  for (int i = 0; i < 10; ++i) CHECK(acquire(bench)->address() == kB.key().address);
   make_silent(bench, kB);
   CHECK_FALSE(acquire(bench));
   CHECK_FALSE(bench.table.ready(bench.now));
@@ -136,12 +137,13 @@ TEST_CASE("BackendTable: a silent one keeps its traffic at a neutral score", "[b
   bench.join(with_load(kB, 1000, 100));
   bench.join(with_load(kC, 1000, 0));  // the best there was, but that is old news
   make_silent(bench, kC);
-  auto lease = acquire(bench, {}, true);
-  REQUIRE(lease->candidates.size() == 3);  // the best first
-  CHECK(lease->candidates[0].address == kA.key().address);
-  CHECK(lease->candidates[1].address == kC.key().address);
-  CHECK(lease->candidates[2].address == kB.key().address);
-  CHECK(lease->candidates[1].score == Approx((lease->candidates[0].score + lease->candidates[2].score) / 2));
+  std::vector<Explained> candidates;
+  const auto lease = acquire(bench, {}, &candidates);
+  REQUIRE(candidates.size() == 3);  // the best first
+  CHECK(candidates[0].address == kA.key().address);
+  CHECK(candidates[1].address == kC.key().address);
+  CHECK(candidates[2].address == kB.key().address);
+  CHECK(candidates[1].score == Approx((candidates[0].score + candidates[2].score) / 2));
 }
 
 TEST_CASE("BackendTable: when most are silent, only our own connections count", "[backend_table]") {
@@ -154,7 +156,7 @@ TEST_CASE("BackendTable: when most are silent, only our own connections count", 
   std::map<Address, int> chosen;
   for (int i = 0; i < 30; ++i) {
     auto lease = acquire(bench);
-    ++chosen[lease->address];
+    ++chosen[lease->address()];
     open.push_back(std::move(*lease));
   }
   for (const TestAgent* agent : {&kA, &kB, &kC}) CHECK(chosen[agent->key().address] == 10);
@@ -164,9 +166,9 @@ TEST_CASE("BackendTable: without any report all are equal", "[backend_table]") {
   Bench bench;
   for (const char* address : {"10.0.0.1:80", "10.0.0.2:80"})
     bench.add_static(address).take_check(true, bench.now, bench.timers);
-  const Address first = acquire(bench)->address;
-  CHECK(acquire(bench)->address != first);
-  CHECK(acquire(bench)->address == first);
+  const Address first = acquire(bench)->address();
+  CHECK(acquire(bench)->address() != first);
+  CHECK(acquire(bench)->address() == first);
 }
 
 TEST_CASE("BackendTable: at most half of a pool is ejected", "[backend_table]") {
@@ -177,7 +179,7 @@ TEST_CASE("BackendTable: at most half of a pool is ejected", "[backend_table]") 
     std::vector<std::uint64_t> tried;
     while (const auto lease = acquire(bench, tried)) {
       lease->connect_failed(bench.now);
-      tried.push_back(lease->id);
+      tried.push_back(lease->id());
       if (tried.size() == joined) break;
     }
     const auto rows = bench.table.status(bench.now);
@@ -198,9 +200,9 @@ TEST_CASE("BackendTable: pools are apart, each with its policy", "[backend_table
   web.service.pool = monitoring::pool_id("web");
   nameless.service.pool = 0x1234;
   for (const TestAgent* agent : std::array<const TestAgent*, 3>{&kA, &web, &nameless}) bench.join(*agent);
-  CHECK(acquire(bench)->address == kA.key().address);
+  CHECK(acquire(bench)->address() == kA.key().address);
   Pool& web_pool = bench.table.name_pool("web");
-  CHECK(bench.acquire_from(web_pool)->address == web.key().address);
+  CHECK(bench.acquire_from(web_pool)->address() == web.key().address);
   make_silent(bench, web);
   CHECK_FALSE(bench.acquire_from(web_pool));
   const auto rows = bench.table.status(bench.now);  // by pool, then address
@@ -264,7 +266,8 @@ TEST_CASE("BackendTable: many threads choose, release, look and write at once", 
     for (int t = 0; t < kThreads; ++t) {
       threads.emplace_back("table", [&, t] {
         for (int i = 0; i < kEach; ++i) {
-          auto lease = bench.table.acquire(pool, {{}, kStart, 0, i % 8 == 0});
+          std::vector<Explained> candidates;
+          auto lease = bench.table.acquire(pool, {{}, kStart, 0, i % 8 == 0 ? &candidates : nullptr});
           if (lease && i % 3 == 0) lease->meter().server_spoke(kStart);
           if (lease && i % 5 == 0) lease->meter().client_spoke(kStart);
           if (lease && i % 50 == 7) lease->connect_failed(kStart);

@@ -33,11 +33,13 @@ class NoIo final : public Io {
 
 /// A link between two connections whose far ends the test holds.
 struct LinkUnderTest {
-  explicit LinkUnderTest(Link::Limits limits)
-      : client(Peer::connect(server_port.address())),
+  explicit LinkUnderTest(Link::Limits its_limits)
+      : limits(its_limits),
+        client(Peer::connect(server_port.address())),
         link(io, accepted(), limits),
         server(Peer::connect(server_port.address())) {
     link.open_server(accepted());
+    signals.changed = &changed;
     signals.opened();  // as the choice does
   }
   Fd accepted() {
@@ -46,10 +48,11 @@ struct LinkUnderTest {
     REQUIRE(server_port.accept(fd, from) == Listener::Outcome::accepted);
     return fd;
   }
+  const Link::Limits limits;
   NoIo io;
-  proxy::BackendSignals signals;
   proxy::ChangedSet changed{1};
-  proxy::ConnectionMeter meter{signals, changed, Clock::now()};
+  proxy::BackendSignals signals;
+  proxy::ConnectionMeter meter{signals, Clock::now()};
   Listener server_port{Address::ipv4(0x7f000001, 0)};
   Peer client;
   Link link;
@@ -71,7 +74,7 @@ TEST_CASE("link: the fin limit holds once a side is closed, the idle limit if th
       {{10s, 1s, 1s}, {1s, 10s, 1s}, {0s, 3s, 3s}, {3s, 0s, 3s}, {0s, 0s, 0s}}));
   LinkUnderTest t({idle, fin});
   t.link.start(t.meter);
-  t.link.half_close(t.link.client());
+  t.link.half_close(Link::Side::client);
   const TimePoint now = Clock::now();
   if (expected > 0s) {
     CHECK_FALSE(t.link.expired(now + expected - 500ms));

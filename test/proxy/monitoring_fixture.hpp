@@ -125,13 +125,14 @@ class Bench {
     return sum;
   }
   /// A choice after the tick, so that it sees what the test changed by hand and what time has changed.
-  std::optional<proxy::Lease> acquire(const std::vector<std::uint64_t>& tried = {}, bool explain = false) {
-    return acquire_from(table.name_pool(std::string(monitoring::kDefaultPool)), tried, explain);
+  std::optional<proxy::Lease> acquire(const std::vector<std::uint64_t>& tried = {},
+                                      std::vector<proxy::Explained>* explained = nullptr) {
+    return acquire_from(table.name_pool(std::string(monitoring::kDefaultPool)), tried, explained);
   }
   std::optional<proxy::Lease> acquire_from(proxy::Pool& pool, const std::vector<std::uint64_t>& tried = {},
-                                           bool explain = false) {
+                                           std::vector<proxy::Explained>* explained = nullptr) {
     table.tick(now);
-    return table.acquire(pool, {tried, now, 0, explain});
+    return table.acquire(pool, {tried, now, 0, explained});
   }
   /// A static back-end, as --backend adds it.
   Backend& add_static(const char* address) {

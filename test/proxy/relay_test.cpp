@@ -1,6 +1,5 @@
 #include "proxy/relay.hpp"
 
-#include <malloc.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/socket.h>
@@ -309,53 +308,4 @@ TEST_CASE("relay: a server that answers and closes without reading the upload is
     pair.client.read_to_end();
     proxy.next_session();
   }
-}
-
-TEST_CASE("relay: connections that are opened and closed leave nothing behind", "[relay]") {
-  const auto engine = GENERATE(every_engine());
-  const std::size_t descriptors = open_descriptors(), threads = running_threads();
-  {
-    const ScriptedServer server;
-    ProxyUnderTest::Options options;
-    options.log_level = LogLevel::error;
-    ProxyUnderTest proxy(engine, {server.address()}, options);
-    const auto scan = [&](std::size_t times) {
-      for (std::size_t i = 0; i < times; ++i) {
-        proxy.client().close();
-        const Peer server_side = server.accept();
-      }
-      REQUIRE(eventually([&] { return proxy.engine().active() == 0; }));
-    };
-    scan(200);
-    const std::size_t warm = open_descriptors();
-    const std::size_t memory = ::mallinfo2().uordblks;
-    scan(2000 / kScale);
-    CHECK(open_descriptors() == warm);
-    CHECK(running_threads() < threads + 140);  // the idle workers with their partners, and the supervisor
-    CHECK(::mallinfo2().uordblks < memory + 256 * kKiB);
-  }
-  CHECK(open_descriptors() == descriptors);
-  CHECK(eventually([&] { return running_threads() == threads; }));
-}
-
-TEST_CASE("relay: resets in mid-stream leave nothing behind", "[relay]") {
-  const auto engine = GENERATE(every_engine());
-  const std::size_t descriptors = open_descriptors(), threads = running_threads();
-  {
-    const ScriptedServer server;
-    ProxyUnderTest::Options options;
-    options.log_level = LogLevel::error;
-    ProxyUnderTest proxy(engine, {server.address()}, options);
-    const std::string some = seeded_bytes(20'000, 11);
-    for (std::size_t i = 0; i < 1000 / kScale; ++i) {
-      Pair pair = connect_through(proxy, server);
-      REQUIRE(pair.client.send(some));
-      CHECK(pair.server.read(1000).size() == 1000);
-      pair.server.send_some(some);
-      (i % 2 == 0 ? pair.client : pair.server).reset();
-    }
-    CHECK(eventually([&] { return proxy.engine().active() == 0; }));
-  }
-  CHECK(open_descriptors() == descriptors);
-  CHECK(eventually([&] { return running_threads() == threads; }));
 }

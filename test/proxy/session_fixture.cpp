@@ -212,6 +212,7 @@ ProxyUnderTest::ProxyUnderTest(EngineKind engine, const std::vector<Address>& ba
   Handler handler = [this](Io& io, Accepted client) { return proxy::serve_client(io, std::move(client), context_); };
   EngineOptions engine_options;
   engine_options.max_connections = options.max_connections;
+  engine_options.idle_workers = options.idle_workers;
   engine_options.reactors = 2;
   engine_ = start_engine(engine, {&listener_}, std::move(handler), engine_options, log_.log());
 }

@@ -141,7 +141,7 @@ class ProxyUnderTest {
     Duration connect_timeout = 5s;
     int retries = 3;
     Duration idle = 60s, fin = 30s;
-    std::size_t max_connections = 4096;
+    std::size_t max_connections = 4096, idle_workers = 64;
     LogLevel log_level = LogLevel::info;
   };
   ProxyUnderTest(EngineKind engine, const std::vector<Address>& backends, const Options& options);

@@ -82,9 +82,9 @@ TimePoint SimulatedPool::next_completion(const Running& server) const {
 }
 
 void SimulatedPool::arrive(Result& result, bool counted) {
-  auto lease = table_.acquire(pool_, {{}, now_, 0, false});
+  auto lease = table_.acquire(pool_, {{}, now_, 0});
   REQUIRE(lease);
-  const auto chosen = std::find_if(servers_.begin(), servers_.end(), [&](const auto& s) { return s->id == lease->id; });
+  const auto chosen = std::find_if(servers_.begin(), servers_.end(), [&](const auto& s) { return s->id == lease->id(); });
   Running& server = **chosen;
   if (counted) ++result.chosen[static_cast<std::size_t>(chosen - servers_.begin())];
   if (server.is.speed == 0) {
