@@ -31,9 +31,11 @@ ProxyUnderTest::Options quiet() {
   return options;
 }
 
-/// Has `sessions` make so many sessions, which leave nothing behind, neither while the proxy lives nor afterwards.
+/// Has `sessions` make so many sessions, which leave nothing behind, neither while the proxy lives nor afterwards. What
+/// grows with the number of sessions at once has grown after `warm_up` of them.
 void check_leaves_nothing(EngineKind engine, const Address& backend, const ProxyUnderTest::Options& options,
-                          std::size_t times, const std::function<void(ProxyUnderTest&, std::size_t)>& sessions) {
+                          std::size_t warm_up, std::size_t times,
+                          const std::function<void(ProxyUnderTest&, std::size_t)>& sessions) {
   const Holdings before;
   {
     ProxyUnderTest proxy(engine, {backend}, options);
@@ -42,7 +44,7 @@ void check_leaves_nothing(EngineKind engine, const Address& backend, const Proxy
       REQUIRE(eventually([&] { return proxy.engine().active() == 0; }));
       CHECK(eventually([&] { return running_threads() < before.threads + kKeptThreads; }));
     };
-    run(kWarmUp);
+    run(warm_up);
     const Holdings warm;
     run(times);
     const Holdings now;
@@ -61,19 +63,20 @@ std::size_t at_once(std::size_t wanted) { return std::min(wanted, (raise_and_rea
 TEST_CASE("leaks: connections that are opened and closed leave nothing behind", "[relay][leaks]") {
   const auto engine = GENERATE(every_engine());
   const ScriptedServer server;
-  check_leaves_nothing(engine, server.address(), quiet(), kVeryMany, [&](ProxyUnderTest& proxy, std::size_t count) {
+  const auto sessions = [&](ProxyUnderTest& proxy, std::size_t count) {
     for (std::size_t i = 0; i < count; ++i) {
       proxy.client().close();
       const Peer server_side = server.accept();
     }
-  });
+  };
+  check_leaves_nothing(engine, server.address(), quiet(), kWarmUp, kVeryMany, sessions);
 }
 
 TEST_CASE("leaks: resets in mid-stream leave nothing behind", "[relay][leaks]") {
   const auto engine = GENERATE(every_engine());
   const ScriptedServer server;
   const std::string some = seeded_bytes(20'000, 11);
-  check_leaves_nothing(engine, server.address(), quiet(), kMany, [&](ProxyUnderTest& proxy, std::size_t count) {
+  const auto sessions = [&](ProxyUnderTest& proxy, std::size_t count) {
     for (std::size_t i = 0; i < count; ++i) {
       Pair pair = connect_through(proxy, server);
       REQUIRE(pair.client.send(some));
@@ -81,7 +84,8 @@ TEST_CASE("leaks: resets in mid-stream leave nothing behind", "[relay][leaks]") 
       pair.server.send_some(some);
       (i % 2 == 0 ? pair.client : pair.server).reset();
     }
-  });
+  };
+  check_leaves_nothing(engine, server.address(), quiet(), kWarmUp, kMany, sessions);
 }
 
 TEST_CASE("leaks: back-ends that swallow connects leave nothing behind", "[session][leaks]") {
@@ -89,7 +93,8 @@ TEST_CASE("leaks: back-ends that swallow connects leave nothing behind", "[sessi
   const BlackHole hole;
   ProxyUnderTest::Options options = quiet();
   options.connect_timeout = 300ms;
-  check_leaves_nothing(engine, hole.address(), options, at_once(kMany), [&](ProxyUnderTest& proxy, std::size_t count) {
+  const std::size_t many = at_once(kMany);
+  check_leaves_nothing(engine, hole.address(), options, many, many, [&](ProxyUnderTest& proxy, std::size_t count) {
     std::vector<Peer> clients;
     while (clients.size() < count) clients.push_back(proxy.client());
     for (const Peer& client : clients) CHECK(client.read_to_end().bytes.empty());
@@ -102,7 +107,8 @@ TEST_CASE("leaks: peers that neither read nor answer leave nothing behind", "[se
   const std::string some = seeded_bytes(32 * kKiB, 12);
   ProxyUnderTest::Options options = quiet();
   options.idle = 300ms;
-  check_leaves_nothing(engine, server.address(), options, at_once(kMany), [&](ProxyUnderTest& proxy, std::size_t count) {
+  const std::size_t many = at_once(kMany);
+  check_leaves_nothing(engine, server.address(), options, many, many, [&](ProxyUnderTest& proxy, std::size_t count) {
     std::vector<Pair> pairs;  // they stay open on our side
     while (pairs.size() < count) {
       pairs.push_back(connect_through(proxy, server, kSmall));
