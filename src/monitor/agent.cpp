@@ -130,6 +130,7 @@ void Agent::answer(const Envelope& request, const ProbeRequest& probe, TimePoint
                                                             {"tcp", report.load.tcp_machine},
                                                             {"service", report.load.tcp_service},
                                                             {"listening", report.listening ? "yes" : "no"},
+                                                            {"counted_ms_ago", to_ms(report.age), 0},
                                                             {"draining", draining ? "yes" : "no"}});
 }
 

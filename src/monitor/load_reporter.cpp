@@ -1,5 +1,6 @@
 #include "monitor/load_reporter.hpp"
 
+#include <algorithm>
 #include <fstream>
 #include <sstream>
 #include <utility>
@@ -24,29 +25,30 @@ monitoring::Load read_report(const std::string& path) {
 
 }  // namespace
 
-LoadReporter::LoadReporter(LoadSource source, TimePoint now, const Logger& log)
-    : source_(std::move(source)), log_(log), sampler_(now), tcp_(source_.service_port, log) {
+LoadReporter::LoadReporter(LoadSource source, const SocketWatch& sockets, TimePoint now, const Logger& log)
+    : source_(std::move(source)), sockets_(sockets), log_(log), sampler_(now) {
   if (!source_.file.empty()) last_from_file_ = read_report(source_.file);
 }
 
 LoadReport LoadReporter::report(CpuBaseline& baseline, TimePoint now) {
-  // Who dictates the figures wants no count of connections, and looking at every socket of the machine would take
-  // milliseconds that the proxy sees as distance.
+  const SocketWatch::Count count = sockets_.latest();
+  return {load(count.sockets, baseline, now), count.sockets.listening, std::max(Duration::zero(), now - count.at)};
+}
+
+monitoring::Load LoadReporter::load(const ServiceSockets& sockets, CpuBaseline& baseline, TimePoint now) {
   if (source_.fixed) {
-    const monitoring::Load& load = *source_.fixed;
+    const monitoring::Load& fixed = *source_.fixed;
     log_.debug("fixed report",
-               {{"cpu", load.cpu / 100.0, 0}, {"mem", load.memory / 100.0, 0}, {"tcp", load.tcp_machine}});
-    return {load, tcp_.listening()};
+               {{"cpu", fixed.cpu / 100.0, 0}, {"mem", fixed.memory / 100.0, 0}, {"tcp", fixed.tcp_machine}});
+    return fixed;
   }
-  if (!source_.file.empty()) return {from_file(now), tcp_.listening()};
-  const ServiceSockets sockets = tcp_.count(now);
-  LoadReport report;
-  report.load.cpu = sampler_.cpu(baseline, now);
-  report.load.memory = sampler_.memory();
-  report.load.tcp_machine = sampler_.tcp_connections();
-  report.load.tcp_service = sockets.established;
-  report.listening = sockets.listening;
-  return report;
+  if (!source_.file.empty()) return from_file(now);
+  monitoring::Load load;
+  load.cpu = sampler_.cpu(baseline, now);
+  load.memory = sampler_.memory();
+  load.tcp_machine = sampler_.tcp_connections();
+  load.tcp_service = sockets.established;
+  return load;
 }
 
 /// A file that cannot be read just now (it is being replaced) leaves the figures as they were.

@@ -1,5 +1,5 @@
-// monitorUDP: the agent of a back-end (report 001: MonitorUDP). Threads: main waits for signals; register, answer and
-// resolver have one each.
+// monitorUDP: the agent of a back-end (report 001: MonitorUDP). Threads: main waits for signals; register, answer,
+// count and resolver have one each.
 
 #include <unistd.h>
 
@@ -69,17 +69,18 @@ struct StopOnExit {
   ~StopOnExit() { stop.fire(); }
 };
 
-void serve(const Config& config, MonitoringSocket& socket, LoadReporter& reporter, const SignalWaiter& signals,
-           const Logger& log) {
+void serve(const Config& config, MonitoringSocket& socket, SocketWatch& sockets, LoadReporter& reporter,
+           const SignalWaiter& signals, const Logger& log) {
   StopEvent stop;
   const monitoring::Service service{config.load.service_port, monitoring::pool_id(config.pool),
                                     monitoring::random_u64()};
   Agent agent(service, config.interval, socket, reporter, log);
   const auto publish = [&](const std::vector<Address>& proxies) { agent.set_proxies(proxies, Clock::now()); };
   Resolver resolver(config.proxies, publish, log);
-  Thread resolver_thread, answer_thread, register_thread;
+  Thread resolver_thread, answer_thread, register_thread, count_thread;
   const StopOnExit stop_on_exit{stop};  // before the threads are joined, however this ends
   answer_thread = Thread("answer", [&] { agent.run_answer(stop); });
+  count_thread = Thread("count", [&] { sockets.run(stop); });
   register_thread = Thread("register", [&] { agent.run_register(stop); });
   resolver_thread = Thread("resolver", [&] { resolver.run(stop); });
 
@@ -99,14 +100,16 @@ int run(int argc, const char* const* argv) {
   const SignalWaiter signals{SIGTERM, SIGINT, SIGUSR1};
   const Logger log(STDERR_FILENO, config->common.log_level, config->common.log_format);
   const KeyRing keys = config->key_file.empty() ? KeyRing() : KeyRing::load(config->key_file);
-  LoadReporter reporter(config->load, Clock::now(), log);
+  TcpCounter counter(config->load.service_port, log);
+  SocketWatch sockets([&] { return config->load.dictated() ? counter.listening() : counter.count(); });
+  LoadReporter reporter(config->load, sockets, Clock::now(), log);
   if (config->common.check_config) {
     std::puts("configuration is valid");
     return EXIT_SUCCESS;
   }
   MonitoringSocket socket = open_socket(keys, config->bind);
   log_start(log, *config, socket, keys, reporter.limits_text());
-  serve(*config, socket, reporter, signals, log);
+  serve(*config, socket, sockets, reporter, signals, log);
   return EXIT_SUCCESS;
 }
 

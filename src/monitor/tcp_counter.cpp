@@ -10,7 +10,6 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
-#include <ctime>
 #include <span>
 #include <stdexcept>
 #include <system_error>
@@ -22,11 +21,11 @@ namespace {
 
 constexpr std::uint32_t kConnected = 1U << TCP_ESTABLISHED;
 constexpr std::uint32_t kListening = 1U << TCP_LISTEN;
-constexpr timeval kPatience{1, 0};  // the kernel answers at once; nothing may hold the answering thread up
+constexpr timeval kPatience{1, 0};  // the kernel answers at once; nothing may hold the end up
 
 struct Request {
   nlmsghdr header{};
-  inet_diag_req_v2 body{};
+  inet_diag_req body{};  // takes both families, unlike inet_diag_req_v2
 };
 
 Fd open_netlink() {
@@ -35,52 +34,51 @@ Fd open_netlink() {
   return fd;
 }
 
-/// Counts the sockets in one datagram of a dump. Returns true when it is the last one; throws what the kernel reports.
-bool count_sockets(std::span<const char> data, std::uint32_t sequence, std::uint32_t& sockets) {
+void add_socket(std::span<const char> message, ServiceSockets& found) {
+  inet_diag_msg socket{};
+  if (message.size() < NLMSG_LENGTH(sizeof socket)) throw std::runtime_error("malformed dump");
+  std::memcpy(&socket, message.data() + NLMSG_HDRLEN, sizeof socket);
+  if (socket.idiag_state == TCP_ESTABLISHED) ++found.established;
+  if (socket.idiag_state == TCP_LISTEN) found.listening = true;
+}
+
+[[noreturn]] void throw_refusal(std::span<const char> message) {
+  nlmsgerr error{};
+  if (message.size() >= NLMSG_LENGTH(sizeof error)) std::memcpy(&error, message.data() + NLMSG_HDRLEN, sizeof error);
+  throw std::system_error(-error.error, std::generic_category(), "dump");
+}
+
+/// Adds the sockets in one datagram of a dump. Returns true when it is the last one; throws what the kernel reports.
+bool add_sockets(std::span<const char> data, std::uint32_t sequence, ServiceSockets& found) {
   nlmsghdr header{};
   while (data.size() >= sizeof header) {
     std::memcpy(&header, data.data(), sizeof header);
     if (header.nlmsg_len < sizeof header || header.nlmsg_len > data.size()) throw std::runtime_error("malformed dump");
+    const auto message = data.first(header.nlmsg_len);
     if (header.nlmsg_seq == sequence) {
       if (header.nlmsg_type == NLMSG_DONE) return true;
-      if (header.nlmsg_type == NLMSG_ERROR) {
-        nlmsgerr error{};
-        if (header.nlmsg_len >= NLMSG_LENGTH(sizeof error))
-          std::memcpy(&error, data.data() + NLMSG_HDRLEN, sizeof error);
-        throw std::system_error(-error.error, std::generic_category(), "dump");
-      }
-      if (header.nlmsg_type == SOCK_DIAG_BY_FAMILY) ++sockets;
+      if (header.nlmsg_type == NLMSG_ERROR) throw_refusal(message);
+      if (header.nlmsg_type == TCPDIAG_GETSOCK) add_socket(message, found);
     }
     data = data.subspan(std::min<std::size_t>(data.size(), NLMSG_ALIGN(header.nlmsg_len)));
   }
   return false;
 }
 
-Duration thread_cpu_time() {
-  timespec t{};
-  ::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
-  return std::chrono::seconds(t.tv_sec) + std::chrono::nanoseconds(t.tv_nsec);
-}
-
 }  // namespace
 
-ServiceSockets TcpCounter::count(TimePoint now) {
-  if (now < fresh_until_) return last_;
-  const Duration before = thread_cpu_time();
-  last_ = dump(true);
-  const auto cost = to_seconds(thread_cpu_time() - before);
-  fresh_until_ = now + std::max(kFresh, from_seconds(cost / kCostLimit));
-  return last_;
+ServiceSockets TcpCounter::count() {
+  return ask(kConnected | kListening);
 }
 
-bool TcpCounter::listening() { return dump(false).listening; }
+ServiceSockets TcpCounter::listening() {
+  return ask(kListening);
+}
 
-ServiceSockets TcpCounter::dump(bool with_established) {
+ServiceSockets TcpCounter::ask(std::uint32_t states) {
   try {
     if (!netlink_) netlink_ = open_netlink();
-    ServiceSockets found;
-    if (with_established) found.established = dump(AF_INET, kConnected) + dump(AF_INET6, kConnected);
-    found.listening = dump(AF_INET, kListening) + dump(AF_INET6, kListening) > 0;
+    const ServiceSockets found = dump(states);
     refusal_.clear();
     return found;
   } catch (const std::exception& error) {
@@ -93,25 +91,23 @@ ServiceSockets TcpCounter::dump(bool with_established) {
   }
 }
 
-std::uint32_t TcpCounter::dump(std::uint8_t family, std::uint32_t states) {
+ServiceSockets TcpCounter::dump(std::uint32_t states) {
   Request request;
   request.header.nlmsg_len = sizeof request;
-  request.header.nlmsg_type = SOCK_DIAG_BY_FAMILY;
+  request.header.nlmsg_type = TCPDIAG_GETSOCK;
   request.header.nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
   request.header.nlmsg_seq = ++sequence_;
-  request.body.sdiag_family = family;
-  request.body.sdiag_protocol = IPPROTO_TCP;
   request.body.idiag_states = states;
   request.body.id.idiag_sport = htons(port_);  // the kernel skips every other local port
   check("ask sock_diag", retry_eintr([&] { return ::send(netlink_.get(), &request, sizeof request, 0); }));
 
-  std::uint32_t sockets = 0;
+  ServiceSockets found{0, false};
   std::array<char, 32 * 1024> buffer;
   for (;;) {
     const auto size = retry_eintr([&] { return ::recv(netlink_.get(), buffer.data(), buffer.size(), 0); });
     check("read sock_diag", size);
     if (size == 0) throw std::runtime_error("read sock_diag: end of file");
-    if (count_sockets(std::span(buffer.data(), static_cast<std::size_t>(size)), sequence_, sockets)) return sockets;
+    if (add_sockets(std::span(buffer.data(), static_cast<std::size_t>(size)), sequence_, found)) return found;
   }
 }
 

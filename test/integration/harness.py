@@ -21,6 +21,12 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 BUILD = ROOT / os.environ.get("FAROL_BUILD", "build")
 SANITIZED = BUILD.name in ("asan", "tsan")
 SLOW = 4 if SANITIZED else 1  # bounds on the machine's speed (never on the protocol's timers) are multiplied by this
+
+def real_program_only(why):
+    """For what says nothing more under sanitizers and takes too long there: gigabytes, long time-outs, limits of speed."""
+    return unittest.skipIf(SANITIZED, f"of the real program only: {why}")
+
+
 os.environ["PATH"] += ":/usr/sbin:/sbin"
 
 

@@ -13,7 +13,7 @@ import time
 import unittest
 from collections import namedtuple
 
-from harness import SANITIZED, SLOW, Process, TestCase, free_port, program, wait_until
+from harness import SLOW, Process, TestCase, free_port, program, real_program_only, wait_until
 
 BODY = struct.Struct(">BBHIQQIIHHIIB3x")  # docs/PROTOCOL.md, bytes 0 to 47
 REGISTER, PROBE_REQUEST, PROBE_RESPONSE, DEREGISTER = 1, 2, 3, 4
@@ -430,7 +430,7 @@ class Figures(AgentTest):
         except OSError:
             return False
 
-    @unittest.skipIf(SANITIZED, "sanitizers cost more than the agent")
+    @real_program_only("sanitizers cost more than the agent")
     def test_cost_with_9000_connections(self):
         """At most 1 % of a core at one probe a second with 9 000 connections of the service open."""
         limit = resource.getrlimit(resource.RLIMIT_NOFILE)[1]

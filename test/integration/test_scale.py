@@ -11,7 +11,7 @@ import threading
 import time
 import unittest
 
-from harness import SANITIZED, TestCase, wait_until
+from harness import TestCase, real_program_only, wait_until
 
 AGENTS = 1000
 STRANGERS = 100_000
@@ -103,7 +103,7 @@ def flood(proxy_port, count):
             stranger.sendmsg([data], [(socket.IPPROTO_IP, IP_PKTINFO, source)], 0, ("127.0.0.1", proxy_port))
 
 
-@unittest.skipIf(SANITIZED, "its limits are those of the real program")
+@real_program_only("its limits are of that")
 class Scale(TestCase):
     def setUp(self):
         soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)

@@ -3,6 +3,8 @@
 #include <unistd.h>
 
 #include <catch2/catch.hpp>
+#include <optional>
+#include <utility>
 
 #include "common/thread.hpp"
 
@@ -21,10 +23,14 @@ const Address kLoopback = Address::ipv4(0x7f000001, 0);
 constexpr Duration kPatience = 5s;
 const monitoring::Service kService{8080, 77, 4711};
 
-/// An agent on loopback that reports fixed figures, and the proxy it registers with.
+const monitoring::Load kFixed{10000, 10000, 100, 100};
+
+/// An agent on loopback that reports fixed figures unless told otherwise, and the proxy it registers with.
 class Bench {
  public:
-  Bench() {
+  explicit Bench(
+      std::optional<monitoring::Load> fixed = kFixed, SocketWatch::Counter counter = [] { return ServiceSockets(); })
+      : source_{8080, fixed, ""}, sockets(std::move(counter)) {
     agent.set_proxies({proxy.local_address()}, Clock::now());
     threads_[0] = Thread("register", [this] { agent.run_register(stop_); });
     threads_[1] = Thread("answer", [this] { agent.run_answer(stop_); });
@@ -60,16 +66,17 @@ class Bench {
  private:
   const monitoring::KeyRing keys_;
   const Logger log_{STDERR_FILENO, LogLevel::error, LogFormat::text};
-  LoadSource source_{8080, monitoring::Load{10000, 10000, 100, 100}, ""};
-  LoadReporter reporter_{source_, Clock::now(), log_};
+  const LoadSource source_;
   StopEvent stop_, never_;
   Thread threads_[2];
 
  public:
+  SocketWatch sockets;
   MonitoringSocket proxy{MonitoringSocket::End::proxy, keys_, kLoopback};
   MonitoringSocket stranger{MonitoringSocket::End::proxy, keys_, kLoopback};
   MonitoringSocket agent_socket{MonitoringSocket::End::agent, keys_, kLoopback};
-  Agent agent{kService, 20s, agent_socket, reporter_, log_};
+  LoadReporter reporter{source_, sockets, Clock::now(), log_};
+  Agent agent{kService, 20s, agent_socket, reporter, log_};
 };
 
 }  // namespace
@@ -103,6 +110,27 @@ TEST_CASE("Agent: draining travels in every answer", "[agent]") {
   CHECK_FALSE(bench.agent.toggle_draining());
   bench.send(bench.proxy, ProbeRequest{2, 2, false});
   CHECK_FALSE(bench.await<ProbeResponse>(bench.proxy).draining);
+}
+
+TEST_CASE("Agent: answers with the last count while the sockets are being counted", "[agent]") {
+  StopEvent counting, go_on;
+  int counts = 0;
+  Bench bench(std::nullopt, [&] {
+    if (++counts == 1) return ServiceSockets{3, true};
+    counting.fire();
+    go_on.wait_until(Clock::now() + kPatience);
+    return ServiceSockets{7, false};
+  });
+  Thread again("count", [&] { bench.sockets.refresh(); });
+  CHECK(counting.wait_until(Clock::now() + kPatience));
+  bench.send(bench.proxy, ProbeRequest{1, 1, false});
+  CHECK(bench.await<ProbeResponse>(bench.proxy).load.tcp_service == 3);
+  go_on.fire();
+  again.join();
+  bench.send(bench.proxy, ProbeRequest{2, 2, false});
+  const auto response = bench.await<ProbeResponse>(bench.proxy);
+  CHECK(response.load.tcp_service == 7);
+  CHECK_FALSE(response.listening);
 }
 
 TEST_CASE("Agent: says good-bye with the nonce of the last probe", "[agent]") {
