@@ -58,9 +58,9 @@ FILESERVER := $(call area,fileserver)
 PROGRAMS := $(OUT)/reverseProxy $(OUT)/monitorUDP $(OUT)/proxyctl $(OUT)/HttpGw $(OUT)/FastFileSrv
 BALANCING_TOOLS := $(addprefix $(OUT)/bench/,backends burner load)
 STUDY := $(patsubst %.cpp,$(OBJ)/%.o,$(filter-out %/study.cpp,$(wildcard bench/study/*.cpp)))
-# The runner is Catch's own code, which needs no sanitizer: the variants share it.
+# The runner is Catch's own code, which needs no sanitizer: the variants share it. First, for it takes longest.
 RUNNER := build/obj/test/main.o
-TEST_OBJ := $(patsubst %.cpp,$(OBJ)/%.o,$(wildcard test/*/*.cpp)) $(RUNNER)
+TEST_OBJ := $(RUNNER) $(patsubst %.cpp,$(OBJ)/%.o,$(wildcard test/*/*.cpp))
 
 .PHONY: all programs unit test check asan tsan bench bench-choice bench-tools agent install clean
 .DELETE_ON_ERROR:
