@@ -35,11 +35,10 @@ endif
 TEST_MODE := -O0 -g1 -U_FORTIFY_SOURCE
 CXXFLAGS += -std=c++20 $(MODE) -fPIE $(WARNINGS) $(HARDENING) -pthread -Iinclude -MMD -MP
 LDFLAGS  += $(MODE) -pthread $(LINK_HARDENING)
-# PRECOMPILED= builds without the precompiled headers.
-PRECOMPILED := $(if $(filter agent,$(VARIANT)),,yes)
-SRC_HEADER  := $(if $(PRECOMPILED),$(OBJ)/precompiled.hpp)
+# Precompiled library headers, where what is compiled is not what is shipped: that has to stand without them.
 INSTANTIATE := $(if $(findstring clang,$(COMPILER)),-fpch-instantiate-templates)
-TEST_HEADER := $(if $(PRECOMPILED),$(OBJ)/test/precompiled.hpp)
+SRC_HEADER  := $(if $(filter asan tsan,$(VARIANT)),$(OBJ)/precompiled.hpp)
+TEST_HEADER := $(OBJ)/test/precompiled.hpp
 
 area = $(patsubst src/%.cpp,$(OBJ)/%.o,$(filter-out %/main.cpp,$(wildcard src/$(1)/*.cpp)))
 main = $(OBJ)/$(1)/main.o

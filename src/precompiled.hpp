@@ -1,5 +1,5 @@
-// What most sources read from the libraries, read once for each build. Nothing of ours is here, and no source relies on it:
-// each names what it needs, and scripts/check compiles without this file.
+// What most sources read from the libraries, read once for each sanitizers' build. Nothing of ours is here, and no source
+// relies on it: each names what it needs, for the build that is shipped does without this file.
 #include <fmt/format.h>
 
 #include <algorithm>
