@@ -50,7 +50,7 @@ Channel::~Channel() {
 }
 
 bool IoResult::unsupported() const {
-  return status == Status::error && (error == EINVAL || error == ENOSYS || error == ENOMEM || error == EMFILE);
+  return status == Status::error && (error == EINVAL || error == ENOSYS || error == EPERM || error == ENOMEM);
 }
 
 IoResult Channel::read(std::span<std::byte> buffer) const {

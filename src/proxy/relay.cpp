@@ -2,6 +2,7 @@
 
 #include <optional>
 #include <utility>
+#include <vector>
 
 namespace farol::proxy {
 namespace {
@@ -18,6 +19,20 @@ constexpr int kSmallTurns = 8;
 Channel& source(Link& link, const Flow& flow) { return link.channel(flow.from); }
 Channel& sink(Link& link, const Flow& flow) { return flow.from == Link::Side::client ? link.server() : link.client(); }
 
+/// Empties the pipe into a sink that refuses to be spliced to. False when the sink takes no more.
+Task<bool> copy_out(Pipe& pipe, Link& link, Flow& flow) {
+  std::vector<std::byte> buffer(kReceiveBuffer);
+  while (pipe.content > 0) {
+    const std::span<std::byte> bytes = pipe.read(buffer);
+    Task<bool> writing = write_all(sink(link, flow), bytes, kNever);
+    const bool written = co_await writing;
+    if (!written || bytes.empty()) co_return false;
+    flow.bytes.fetch_add(bytes.size(), std::memory_order_relaxed);
+    link.touch();
+  }
+  co_return true;
+}
+
 /// Empties the pipe into the sink. False when the sink takes no more.
 Task<bool> drain(Pipe& pipe, Link& link, Flow& flow) {
   Channel& to = sink(link, flow);
@@ -27,6 +42,11 @@ Task<bool> drain(Pipe& pipe, Link& link, Flow& flow) {
       flow.bytes.fetch_add(moved.bytes, std::memory_order_relaxed);
       link.touch();
       continue;
+    }
+    flow.may_splice = !moved.unsupported();
+    if (!flow.may_splice) {
+      Task<bool> copying = copy_out(pipe, link, flow);
+      co_return co_await copying;
     }
     if (moved.status != Status::again) co_return false;
     const Wait wait = co_await to.writable();
@@ -62,7 +82,7 @@ Task<> splice(Io& io, Link& link, Flow& flow) {
   Pipe& pipe = *borrowed;
   Channel& from = source(link, flow);
   bool source_drained = false;
-  for (int small_turns = 0; small_turns < kSmallTurns && !flow.end;) {
+  for (int small_turns = 0; small_turns < kSmallTurns && flow.may_splice && !flow.end;) {
     const TimePoint quiet = Clock::now() + kQuiet;
     WaitFor input = source_drained ? from.readable(quiet) : from.more(quiet);
     const Wait wait = co_await input;

@@ -1,13 +1,18 @@
 #include "proxy/relay.hpp"
 
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include <catch2/catch.hpp>
 #include <string>
 
+#include "common/error.hpp"
+#include "common/pipe.hpp"
 #include "common/thread.hpp"
+#include "common/without_descriptors.hpp"
 #include "proxy/session_fixture.hpp"
 
 using namespace farol;
@@ -47,6 +52,25 @@ std::size_t fill(const Peer& from) {
     (void)from.readable(10ms);  // gives the relay time to take some
   }
   return total;
+}
+
+/// The proxy's end of a connection: this process has both.
+int other_end(const Peer& peer) {
+  for (int fd = 0; fd < 4096; ++fd) {
+    SockAddr raw;
+    if (::getpeername(fd, raw.get(), &raw.size) == 0 && Address::from(raw) == peer.local()) return fd;
+  }
+  throw std::runtime_error("nobody is at the other end of " + peer.local().text());
+}
+
+/// Makes splice(2) into the socket fail: the kernel does it for no descriptor that appends.
+void refuse_splice_into(int socket) {
+  check("fcntl", ::fcntl(socket, F_SETFL, ::fcntl(socket, F_GETFL) | O_APPEND));
+  PipePool pool(1);
+  const auto pipe = pool.take();
+  REQUIRE(pipe);
+  REQUIRE(::write(pipe->write_end.get(), "x", 1) == 1);
+  REQUIRE(::splice(pipe->read_end.get(), nullptr, socket, nullptr, 1, 0) == -1);
 }
 
 }  // namespace
@@ -308,4 +332,44 @@ TEST_CASE("relay: a server that answers and closes without reading the upload is
     pair.client.read_to_end();
     proxy.next_session();
   }
+}
+
+TEST_CASE("relay: without descriptors for a pipe a stream is copied", "[relay]") {
+  const auto engine = GENERATE(every_engine());
+  const ScriptedServer server;
+  ProxyUnderTest proxy(engine, {server.address()});
+  Pair pair = connect_through(proxy, server);
+  REQUIRE(pair.client.send("?"));
+  REQUIRE(pair.server.read(1) == "?");
+  const std::string file = seeded_bytes(8 * kMiB / kScale, 13);
+  {
+    const WithoutDescriptors none;
+    Sender sending(pair.server, file);
+    CHECK(sha256(pair.client.read_to_end().bytes) == sha256(file));
+    CHECK(sending.sent_all());
+  }
+  pair.client.close();
+  CHECK(proxy.next_session()["cause"] == "--");
+}
+
+TEST_CASE("relay: a stream whose sink refuses to be spliced to is copied, with what was in the pipe", "[relay]") {
+  const auto engine = GENERATE(every_engine());
+  const std::size_t before = GENERATE(std::size_t{0}, kMiB);  // refused from the start, or in mid-stream
+  const ScriptedServer server;
+  ProxyUnderTest proxy(engine, {server.address()});
+  Pair pair = connect_through(proxy, server);
+  REQUIRE(pair.client.send("?"));
+  REQUIRE(pair.server.read(1) == "?");
+  const std::string file = seeded_bytes(8 * kMiB, 14);
+  if (before == 0) refuse_splice_into(other_end(pair.client));
+  Sender sending(pair.server, file);
+  std::string heard = pair.client.read(before);
+  if (before > 0) refuse_splice_into(other_end(pair.client));
+  heard += pair.client.read_to_end().bytes;
+  CHECK(sha256(heard) == sha256(file));
+  CHECK(sending.sent_all());
+  pair.client.close();
+  auto line = proxy.next_session();
+  CHECK(line["bytes_out"] == std::to_string(file.size()));
+  CHECK(line["cause"] == "--");
 }
