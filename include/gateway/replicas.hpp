@@ -50,8 +50,13 @@ class Replicas {
   explicit Replicas(std::string path) : path_(std::move(path)) {}
   [[nodiscard]] const std::string& path() const { return path_; }
 
-  /// The servers to be asked (again) now.
-  std::vector<ServerId> questions(TimePoint now, const Pool& pool, const NegativeCache& lacking);
+  /// A server to be asked now: what it has (tag zero), or again about the version that we have from it, for the path
+  /// may lead to another by now.
+  struct Question {
+    ServerId server;
+    transfer::VersionTag tag;
+  };
+  std::vector<Question> questions(TimePoint now, const Pool& pool, const NegativeCache& lacking);
   /// The first answer starts a short wait for the others.
   void answered(TimePoint now, ServerId server, const transfer::FileInfo& info);
   void refused(TimePoint now, ServerId server, transfer::NotFoundReason reason);

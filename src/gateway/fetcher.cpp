@@ -172,10 +172,11 @@ void Fetcher::advance_servers(TimePoint now) {
 }
 
 void Fetcher::advance_lookup(TimePoint now, Transfer& transfer) {
-  for (const ServerId server : transfer.replicas.questions(now, pool_, lacking_)) {
+  for (const auto& [server, tag] : transfer.replicas.questions(now, pool_, lacking_)) {
     const RequestId id = next_request_++;
     stats_.insert_or_assign(id, Stat{transfer.id, now});
-    outgoing_.push_back({server, id, RequestFile{.mode = RequestMode::stat, .path = transfer.replicas.path()}});
+    outgoing_.push_back(
+        {server, id, RequestFile{.mode = RequestMode::stat, .tag = tag, .path = transfer.replicas.path()}});
   }
   const bool known = transfer.replicas.version().has_value();
   if (const auto failure = transfer.replicas.conclude(now, pool_)) return fail(transfer, *failure);

@@ -38,9 +38,9 @@ bool interchangeable(const FileInfo& a, const FileInfo& b) {
   return a.stat_tag == b.stat_tag && a.mtime_ns == b.mtime_ns && a.mtime_ns % kSecond != 0;
 }
 
-std::vector<ServerId> Replicas::questions(TimePoint now, const Pool& pool, const NegativeCache& lacking) {
+std::vector<Replicas::Question> Replicas::questions(TimePoint now, const Pool& pool, const NegativeCache& lacking) {
   began_ = std::min(began_, now);
-  std::vector<ServerId> result;
+  std::vector<Question> result;
   for (const auto& [id, server] : pool.servers()) {
     if (server.state == ServerState::down) continue;
     const auto [entry, fresh] = replicas_.try_emplace(id);
@@ -52,7 +52,7 @@ std::vector<ServerId> Replicas::questions(TimePoint now, const Pool& pool, const
                               ? now + server.rate.rtt.timeout() * (1 << std::min(replica.tries, kMostDoublings))
                               : now + kHashWait;
       ++replica.tries;
-      result.push_back(id);
+      result.push_back({id, replica.state == State::has ? replica.info.stat_tag : transfer::VersionTag{}});
     }
   }
   return result;

@@ -94,3 +94,25 @@ TEST_CASE("Fetcher: a file that changes is never mixed", "[fetcher]") {
     CHECK(download.failure == Failure::version_changed);
   }
 }
+
+TEST_CASE("Fetcher: a file replaced before its content was known comes in the old version", "[fetcher]") {
+  auto unhashed = file(40'000'000);
+  unhashed.hashed = false;
+  World world(2, unhashed, {.bytes_per_second = 10e6});
+  world.at(300ms, [&] {
+    for (const ServerId id : world.ids) {
+      FakeServer& server = world.server(id);
+      server.replaced["f"] = server.files["f"];
+      server.files["f"] = file(40'000'000, 9);
+      server.files["f"].mtime_ns = 77;
+    }
+  });
+  const auto& download = world.get("f");
+  SECTION("and never is") {}
+  SECTION("and is later") {
+    world.at(900ms, [&] { world.server(1).replaced["f"].hashed = world.server(2).replaced["f"].hashed = true; });
+  }
+  world.run();
+  CHECK(world.whole(download));
+  for (const ServerId id : world.ids) CHECK(world.server(id).chunks > 10'000);
+}

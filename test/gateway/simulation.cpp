@@ -24,6 +24,10 @@ FileInfo info_of(const FakeServer::File& file) {
   return info;
 }
 
+bool has_tag(const FileInfo& info, const VersionTag& tag) {
+  return tag == VersionTag{} || tag == info.stat_tag || (info.content && tag == content_tag_of(*info.content));
+}
+
 }  // namespace
 
 std::vector<std::uint8_t> pattern(std::size_t size, unsigned seed) {
@@ -148,12 +152,14 @@ void Simulation::serve(ServerId id, RequestId request, const RequestFile& asked)
   const auto refuse = [&](NotFoundReason reason) { carry(id, header, FileNotFound{reason}, 66, false); };
   const auto found = server.files.find(asked.path);
   if (found == server.files.end()) return refuse(NotFoundReason::not_found);
-  const FakeServer::File& file = found->second;
+  const auto older = server.replaced.find(asked.path);
+  const bool want_older =
+      older != server.replaced.end() && asked.tag != VersionTag{} && has_tag(info_of(older->second), asked.tag);
+  const FakeServer::File& file = want_older ? older->second : found->second;
   if (file.broken) return refuse(*file.broken);
   const FileInfo info = info_of(file);
+  if (!has_tag(info, asked.tag)) return refuse(NotFoundReason::version_changed);
   if (asked.mode == RequestMode::stat) return carry(id, header, info, 130, false);
-  if (asked.tag != info.stat_tag && !(info.content && asked.tag == content_tag_of(*info.content)))
-    return refuse(NotFoundReason::version_changed);
   for (std::uint64_t i = 0; i < kMaskChunks; ++i) {
     const std::uint64_t chunk = asked.first_chunk + i, from = chunk * asked.chunk_size;
     if ((asked.mask >> i & 1) == 0 || from >= info.size) continue;

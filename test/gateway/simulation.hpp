@@ -33,6 +33,7 @@ struct FakeServer {
     std::optional<transfer::NotFoundReason> broken{};
   };
   std::map<std::string, File> files{};
+  std::map<std::string, File> replaced{};  ///< versions before those: whoever names their tag still gets them
   Weather weather{};
   double bytes_per_second = 200e6;
   bool alive = true;
