@@ -15,7 +15,7 @@ class Listener {
  public:
   /// Throws StartError: "cannot listen on 0.0.0.0:80: Address already in use", with the way out where there is one:
   /// `try_instead` is what to start the program with on a machine that keeps low ports to itself.
-  explicit Listener(const Address& address, std::string_view try_instead = "--listen :8080");
+  explicit Listener(const Address& address, std::string_view try_instead = {});
 
   /// Another socket on the same address, for another reactor: the kernel spreads new clients over all of them
   /// (SO_REUSEPORT, which is set only now, so that a port taken by someone else was noticed).

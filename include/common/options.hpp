@@ -13,7 +13,9 @@
 /// Command lines by CLI11. Only what reads a command line includes this: CLI11 is slow to compile.
 namespace farol {
 
-/// Adds --version, --config, --check-config, --log-level and --log-format. `options` must outlive the parse.
+/// Adds --version, --config and --check-config. `options` must outlive the parse.
+void add_config_options(CLI::App& app, CommonOptions& options);
+/// The same, and --log-level and --log-format.
 void add_common_options(CLI::App& app, CommonOptions& options);
 
 /// Adds a flag that takes one of a few names; the value it has is the default.

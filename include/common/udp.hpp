@@ -6,9 +6,12 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <string_view>
+#include <system_error>
 
 #include "common/address.hpp"
 #include "common/clock.hpp"
+#include "common/error.hpp"
 #include "common/fd.hpp"
 
 namespace farol {
@@ -32,6 +35,9 @@ struct UdpSocket {
 /// Non-blocking; the IPv6 wildcard is dual stack, or IPv4 alone on a machine without IPv6. Arrival times and local
 /// addresses are recorded. Throws std::system_error ("bind 127.0.0.1:5555: Address already in use").
 UdpSocket open_udp(const Address& local);
+/// The same failure for who started the program, with the way out: `if_taken`, or what to try where low ports are kept.
+StartError udp_start_error(const Address& local, const std::system_error& error, std::string_view if_taken,
+                           std::string_view try_instead);
 
 /// Asks for a receive buffer of so many bytes, beyond the system's limit when we may. Returns what there is now.
 std::size_t widen_receive_buffer(const Fd& socket, int bytes);

@@ -83,6 +83,7 @@ class Fetcher {
 
  private:
   struct Stat {
+    ServerId server;
     TransferId transfer;
     TimePoint sent;
   };

@@ -18,11 +18,12 @@ void set_option(const Fd& fd, int level, int name, int value) {
 
 std::string listen_failure(const Address& address, int error, std::string_view try_instead = {}) {
   if (error == EACCES && address.port() < 1024)
-    return "port " + std::to_string(address.port()) + " needs CAP_NET_BIND_SERVICE (try " +
-           std::string(try_instead) + ")";
+    return "port " + std::to_string(address.port()) + " needs CAP_NET_BIND_SERVICE" +
+           (try_instead.empty() ? "" : " (try " + std::string(try_instead) + ")");
   std::string where = address.text();
   if (address.family() == AF_INET6 && address.is_wildcard()) where = "0.0.0.0:" + std::to_string(address.port());
-  return "cannot listen on " + where + ": " + error_text(error);
+  return "cannot listen on " + where + ": " + error_text(error) +
+         (error == EADDRNOTAVAIL ? " (this machine has no such address)" : "");
 }
 
 /// The wildcard falls back to IPv4 alone on a machine without IPv6.

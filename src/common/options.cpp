@@ -32,11 +32,15 @@ std::string explain(const CLI::App& app, const CLI::ParseError& error) {
 
 }  // namespace
 
-void add_common_options(CLI::App& app, CommonOptions& options) {
+void add_config_options(CLI::App& app, CommonOptions& options) {
   app.set_version_flag("--version", app.get_name() + " " + kVersion);
   app.set_config("--config", "", "read flags from this TOML/INI file; the command line wins")->check(CLI::ExistingFile);
   app.allow_config_extras(CLI::config_extras_mode::error);
   app.add_flag("--check-config", options.check_config, "validate the configuration, then exit")->configurable(false);
+}
+
+void add_common_options(CLI::App& app, CommonOptions& options) {
+  add_config_options(app, options);
   add_choice(app, "--log-level", options.log_level,
              {{"error", LogLevel::error}, {"warn", LogLevel::warn}, {"info", LogLevel::info}, {"debug", LogLevel::debug}},
              "what is logged");
@@ -45,10 +49,14 @@ void add_common_options(CLI::App& app, CommonOptions& options) {
 }
 
 CLI::Option* add_duration(CLI::App& app, const std::string& flag, Duration& value, const std::string& help) {
-  const std::function<void(const double&)> store = [&value](const double& seconds) { value = from_seconds(seconds); };
-  return app.add_option_function<double>(flag, store, help)
-      ->transform(seconds_with_unit())
-      ->check(CLI::Range(0.0, 1e8).description(""))
+  const std::function<void(const std::string&)> store = [&value, flag](const std::string& text) {
+    try {
+      value = parse_duration(text);
+    } catch (const UsageError& error) {
+      throw CLI::ValidationError(flag, error.what());
+    }
+  };
+  return app.add_option_function<std::string>(flag, store, help)
       ->type_name("DURATION")
       ->default_str(fmt::format("{}{}", value < std::chrono::seconds(1) ? to_ms(value) : to_seconds(value),
                                 value < std::chrono::seconds(1) ? "ms" : "s"));

@@ -53,9 +53,10 @@ std::optional<Pipe> PipePool::idle_or_new() {
     if (now < ask_again_) return std::nullopt;
   }
   auto pipe = open_pipe();
+  if (pipe) return pipe;
   MutexLock lock(mutex_);
-  if (!pipe) ask_again_ = now + kPause;
-  return pipe;
+  ask_again_ = now + kPause;
+  return std::nullopt;
 }
 
 void PipePool::give_back(Pipe pipe) {

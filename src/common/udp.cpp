@@ -114,6 +114,18 @@ UdpSocket open_udp(const Address& local) {
   return socket;
 }
 
+StartError udp_start_error(const Address& local, const std::system_error& error, std::string_view if_taken,
+                           std::string_view try_instead) {
+  const std::string port = std::to_string(local.port());
+  if (error.code() == std::errc::address_in_use)
+    return StartError("UDP " + port + " is taken (" + std::string(if_taken) + ")");
+  if (error.code() == std::errc::permission_denied && local.port() < 1024)
+    return StartError("UDP port " + port + " needs CAP_NET_BIND_SERVICE (try " + std::string(try_instead) + ")");
+  const bool elsewhere = error.code() == std::errc::address_not_available;
+  return StartError("cannot use UDP " + local.text() + ": " + error.code().message() +
+                    (elsewhere ? " (this machine has no such address)" : ""));
+}
+
 std::size_t widen_receive_buffer(const Fd& socket, int bytes) {
   if (::setsockopt(socket.get(), SOL_SOCKET, SO_RCVBUFFORCE, &bytes, sizeof bytes) != 0)
     (void)::setsockopt(socket.get(), SOL_SOCKET, SO_RCVBUF, &bytes, sizeof bytes);

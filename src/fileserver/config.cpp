@@ -16,7 +16,9 @@ void add_options(CLI::App& app, Config& config) {
   app.add_option("gateway-address", config.gateway.host,
                  "name or address of the gateway; all addresses of a name are tried")
       ->required();
-  app.add_option("gateway-port", config.gateway.port, "its port, the one that serves HTTP")->required();
+  app.add_option("gateway-port", config.gateway.port, "its port, the one that serves HTTP")
+      ->required()
+      ->check(CLI::Range(1, 65535));
   app.add_option("--root", config.root, "directory whose files are served")->capture_default_str();
   app.add_option("--name", config.name,
                  "what the gateway calls this server; one that comes with the name of another takes "
@@ -46,7 +48,6 @@ std::optional<Config> parse_config(int argc, const char* const* argv) {
   const HostPort& gateway = config.gateway;
   if (gateway.host.empty() || gateway.host.find_first_of(" /") != std::string::npos)
     throw UsageError("gateway-address '" + gateway.host + "': want a host name or an address");
-  if (gateway.port == 0) throw UsageError("gateway-port '0': want 1 to 65535");
   if (app.count("--name") == 0) config.name = default_name();
   if (!transfer::valid_name(config.name))
     throw UsageError("--name '" + config.name + "': want 1 to 64 of A-Z, a-z, 0-9, '.', '_' and '-'");

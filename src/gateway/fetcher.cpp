@@ -115,7 +115,7 @@ void Fetcher::on(TimePoint now, Server& server, RequestId request, const FileNot
 
 std::optional<Fetcher::Stat> Fetcher::answered_stat(TimePoint now, Server& server, RequestId request) {
   const auto found = stats_.find(request);
-  if (found == stats_.end()) {
+  if (found == stats_.end() || found->second.server != server.id) {
     ++unexpected_;
     return std::nullopt;
   }
@@ -174,7 +174,7 @@ void Fetcher::advance_servers(TimePoint now) {
 void Fetcher::advance_lookup(TimePoint now, Transfer& transfer) {
   for (const auto& [server, tag] : transfer.replicas.questions(now, pool_, lacking_)) {
     const RequestId id = next_request_++;
-    stats_.insert_or_assign(id, Stat{transfer.id, now});
+    stats_.insert_or_assign(id, Stat{server, transfer.id, now});
     outgoing_.push_back(
         {server, id, RequestFile{.mode = RequestMode::stat, .tag = tag, .path = transfer.replicas.path()}});
   }

@@ -63,6 +63,8 @@ void Replicas::answered(TimePoint now, ServerId server, const FileInfo& info) {
   if (found == replicas_.end()) return;
   Replica& replica = found->second;
   const bool was_member = version_ && replica.state == State::has;
+  // A late answer to a question that named no version: what we have from this server it still has.
+  if (was_member && info.stat_tag != replica.info.stat_tag) return;
   replica.state = State::has;
   replica.info = info;
   replica.tries = 0;

@@ -4,6 +4,7 @@
 
 #include "common/error.hpp"
 #include "common/limits.hpp"
+#include "common/udp.hpp"
 
 namespace farol::gateway {
 namespace {
@@ -12,13 +13,10 @@ constexpr std::size_t kAdminConnections = 64;
 constexpr const char* kWayOut = "HttpGw 0.0.0.0 8080";
 
 transfer::TransferSocket open_socket(const Address& address) {
-  const std::string port = std::to_string(address.port());
   try {
     return transfer::TransferSocket(address);
   } catch (const std::system_error& error) {
-    if (error.code() == std::errc::address_in_use)
-      throw StartError("UDP " + port + " is taken (another gateway on this host? try " + kWayOut + ")");
-    throw StartError("cannot listen for file servers on UDP " + port + ": " + error.what());
+    throw udp_start_error(address, error, std::string("another gateway on this host? try ") + kWayOut, kWayOut);
   }
 }
 
@@ -26,7 +24,7 @@ transfer::TransferSocket open_socket(const Address& address) {
 
 GatewayServer::GatewayServer(const Config& config, const Logger& log)
     : config_(config), log_(log), types_(MediaTypes::load()), listener_(config.listen, kWayOut) {
-  if (config.admin) admin_listener_.emplace(*config.admin);
+  if (config.admin) admin_listener_.emplace(*config.admin, "--admin 127.0.0.1:8405");
   Sessions::Options sessions;
   sessions.allow = config.allow.empty() ? private_ranges() : config.allow;
   demultiplexer_ =

@@ -11,6 +11,7 @@
 #include "common/error.hpp"
 #include "common/signals.hpp"
 #include "common/thread.hpp"
+#include "common/udp.hpp"
 #include "monitor/agent.hpp"
 #include "monitor/config.hpp"
 #include "monitor/resolver.hpp"
@@ -28,8 +29,7 @@ MonitoringSocket open_socket(const KeyRing& keys, const Address& bind) {
   try {
     return MonitoringSocket(MonitoringSocket::End::agent, keys, bind);
   } catch (const std::system_error& error) {
-    if (error.code() != std::errc::address_in_use) throw;
-    throw StartError(fmt::format("UDP {} is taken (a proxy on this host? use --bind :0)", bind.port()));
+    throw udp_start_error(bind, error, "a proxy on this host? use --bind :0", "--bind :0");
   }
 }
 

@@ -1,6 +1,7 @@
 #include "proxy/relay.hpp"
 
 #include <optional>
+#include <span>
 #include <utility>
 #include <vector>
 
@@ -21,14 +22,22 @@ Channel& sink(Link& link, const Flow& flow) { return flow.from == Link::Side::cl
 
 /// Empties the pipe into a sink that refuses to be spliced to. False when the sink takes no more.
 Task<bool> copy_out(Pipe& pipe, Link& link, Flow& flow) {
+  Channel& to = sink(link, flow);
   std::vector<std::byte> buffer(kReceiveBuffer);
-  while (pipe.content > 0) {
-    const std::span<std::byte> bytes = pipe.read(buffer);
-    Task<bool> writing = write_all(sink(link, flow), bytes, kNever);
-    const bool written = co_await writing;
-    if (!written || bytes.empty()) co_return false;
-    flow.bytes.fetch_add(bytes.size(), std::memory_order_relaxed);
-    link.touch();
+  std::span<const std::byte> rest;
+  while (!rest.empty() || pipe.content > 0) {
+    if (rest.empty()) rest = pipe.read(buffer);
+    if (rest.empty()) co_return false;
+    const IoResult sent = to.write(rest);
+    if (sent.status == Status::ok) {
+      rest = rest.subspan(sent.bytes);
+      flow.bytes.fetch_add(sent.bytes, std::memory_order_relaxed);
+      link.touch();
+      continue;
+    }
+    if (sent.status != Status::again) co_return false;
+    const Wait wait = co_await to.writable();
+    if (wait == Wait::cut) co_return false;
   }
   co_return true;
 }

@@ -4,6 +4,7 @@
 
 #include "common/error.hpp"
 #include "common/limits.hpp"
+#include "common/udp.hpp"
 #include "proxy/backend_table_access.hpp"
 
 namespace farol::proxy {
@@ -24,9 +25,7 @@ std::unique_ptr<monitoring::MonitoringSocket> open_monitoring(const Address& add
   try {
     return std::make_unique<MonitoringSocket>(MonitoringSocket::End::proxy, keys, address);
   } catch (const std::system_error& error) {
-    if (error.code() == std::errc::address_in_use)
-      throw StartError("UDP " + std::to_string(address.port()) + " is taken (an agent on this host? use --monitor-listen)");
-    throw StartError(std::string("cannot listen for agents: ") + error.what());
+    throw udp_start_error(address, error, "an agent on this host? use --monitor-listen", "--monitor-listen :5555");
   }
 }
 
@@ -41,11 +40,11 @@ Server::Server(const Config& config, const Logger& log)
       sessions_{table_, counters_, log, {}, config.connect_timeout, config.retries,
                 {config.idle_timeout, config.fin_timeout}} {
   for (const Config::Endpoint& endpoint : config.listen) {
-    listeners_.emplace_back(endpoint.address);
+    listeners_.emplace_back(endpoint.address, "--listen :8080");
     sessions_.pools.push_back(&table_.name_pool(endpoint.pool));
   }
   monitoring_socket_ = open_monitoring(config.monitor_listen, keys_);
-  if (config.admin) admin_listener_.emplace(*config.admin);
+  if (config.admin) admin_listener_.emplace(*config.admin, "--admin 127.0.0.1:8404");
   add_configured_backends();
 
   Membership::Options rules{config.timers, config.allow, {}};

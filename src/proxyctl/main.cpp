@@ -18,6 +18,7 @@ namespace {
 using namespace farol;
 
 struct Options {
+  CommonOptions common;
   std::string admin = "http://127.0.0.1:8404";
   bool json = false;
   std::string backend;
@@ -86,11 +87,16 @@ int run(int argc, char** argv) {
   CLI::App app{"Looks at a running reverseProxy and steers it.", "proxyctl"};
   Options options;
   std::function<int()> chosen;
-  app.set_version_flag("--version", std::string("proxyctl ") + kVersion);
+  add_config_options(app, options.common);
   app.add_option("--admin", options.admin, "the proxy's admin endpoint")->type_name("URL")->capture_default_str();
   app.require_subcommand(0, 1);
   add_commands(app, options, chosen);
   if (const auto code = parse_command_line(app, argc, argv)) return *code;
+  if (options.common.check_config) {
+    const proxyctl::AdminClient checked(options.admin);
+    std::cout << "configuration is valid\n";
+    return 0;
+  }
   if (!chosen) throw UsageError("no command (want status, explain, drain, ready, maint or keygen; see --help)");
   return chosen();
 }

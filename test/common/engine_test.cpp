@@ -4,7 +4,6 @@
 #include <poll.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <atomic>
@@ -44,7 +43,7 @@ class EngineUnderTest {
 class Cuttable final : public Supervised {
  public:
   explicit Cuttable(Channel& channel) : channel_(channel) {}
-  bool expired(TimePoint) const override { return false; }
+  bool expired(TimePoint) override { return false; }
   void cut(bool) override { channel_.shut_down(); }
 
  private:
@@ -73,38 +72,6 @@ Task<> echo(Io& io, Accepted client) {
 }
 
 bool echoes(const Peer& client) { return client.send("hello") && client.read(5) == "hello"; }
-
-/// Runs `body` in a process of its own, whose limits it may ruin; returns its verdict, empty when all is well.
-std::string in_child(const std::function<std::string()>& body) {
-  int ends[2];
-  check("pipe", ::pipe2(ends, O_CLOEXEC));
-  const Fd reader(ends[0]);
-  Fd writer(ends[1]);
-  const pid_t child = check("fork", ::fork());
-  if (child == 0) {
-    std::string verdict;
-    try {
-      verdict = body();
-    } catch (const std::exception& error) {
-      verdict = std::string("threw: ") + error.what();
-    }
-    verdict += '\n';
-    ::_exit(::write(writer.get(), verdict.data(), verdict.size()) < 0 ? 2 : 0);
-  }
-  writer.reset();
-  pollfd ready{reader.get(), POLLIN, 0};
-  std::string verdict = "no answer in time";
-  if (::poll(&ready, 1, 60'000) > 0) {
-    char text[512];
-    const ssize_t got = ::read(reader.get(), text, sizeof text);
-    verdict = got > 0 ? std::string(text, static_cast<std::size_t>(got) - 1) : "died";
-  } else {
-    ::kill(child, SIGKILL);
-  }
-  int status = 0;
-  ::waitpid(child, &status, 0);
-  return verdict;
-}
 
 /// Lowers a soft limit for a scope.
 class LoweredLimit {

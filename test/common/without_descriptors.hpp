@@ -1,21 +1,18 @@
 #pragma once
 
 #include <sys/resource.h>
-#include <unistd.h>
 
 #include "common/error.hpp"
 
 namespace farol::test {
 
-/// While it lives, and nobody closes a descriptor, this process gets no new one. The limit is the lowest free number and not
-/// zero, because poll(2) refuses more descriptors than the limit.
+/// While it lives this process gets no new descriptor: the lowest ones are standard input, output and error. (With a limit
+/// below them poll(2) would watch nothing at all.)
 class WithoutDescriptors {
  public:
   WithoutDescriptors() {
     check("getrlimit", ::getrlimit(RLIMIT_NOFILE, &before_));
-    const int lowest = check("dup", ::dup(STDIN_FILENO));
-    ::close(lowest);
-    const rlimit none{static_cast<rlim_t>(lowest), before_.rlim_max};
+    const rlimit none{3, before_.rlim_max};
     check("setrlimit", ::setrlimit(RLIMIT_NOFILE, &none));
   }
   ~WithoutDescriptors() { ::setrlimit(RLIMIT_NOFILE, &before_); }

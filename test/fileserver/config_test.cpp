@@ -48,9 +48,9 @@ TEST_CASE("FastFileSrv's command line: what is wrong is named", "[fileserver_con
   refused({"h"}, "gateway-port is required");
   refused({"", "80"}, "gateway-address ''");
   refused({"http://h/", "80"}, "gateway-address 'http://h/'");
-  refused({"h", "0"}, "gateway-port '0'");
-  refused({"h", "x"}, "gateway-port");
-  refused({"h", "65536"}, "gateway-port");
+  refused({"h", "0"}, "gateway-port: Value 0 not in range 1 to 65535");
+  refused({"h", "x"}, "gateway-port: Value x not in range 1 to 65535");
+  refused({"h", "65536"}, "gateway-port: Value 65536 not in range 1 to 65535");
   refused({"h", "80", "--name", ""}, "--name ''");
   refused({"h", "80", "--name", "a b"}, "--name 'a b'");
   refused({"h", "80", "--key-file", "k"}, "--key-file");

@@ -92,6 +92,29 @@ TEST_CASE("Responder: stat tells size, time and tag, and nothing more", "[respon
   CHECK(answers.responder.next_due() == kNever);
 }
 
+TEST_CASE("Responder: stat with a tag is about that version, wherever the path leads by now", "[responder]") {
+  Answers answers;
+  const std::string old = test::random_text(1000, 1), renewed = test::random_text(1000, 2);
+  answers.directory.write("file", old);
+  answers.directory.set_mtime("file", 1'600'000'000'123'456'789);
+  StopEvent().wait_until(Clock::now() + 2 * ContentHashes::kSettled);  // else nobody knows its hash yet
+  answers.ask(1, RequestMode::stat, "file");
+  answers.run();
+  REQUIRE(answers.infos.size() == 1);
+  answers.directory.write("next", renewed);
+  std::filesystem::rename(answers.directory.at("next"), answers.directory.at("file"));
+  answers.ask(2, RequestMode::stat, "file", 0, 0, answers.infos[0].stat_tag);
+  answers.ask(3, RequestMode::stat, "file", 0, 0, transfer::tag_of(answers.infos[0]));
+  answers.ask(4, RequestMode::stat, "file");
+  answers.run();
+  REQUIRE(answers.infos.size() == 4);
+  for (const int again : {1, 2}) {
+    CHECK(answers.infos[again].stat_tag == answers.infos[0].stat_tag);
+    CHECK(answers.infos[again].content == test::sha256(old));
+  }
+  CHECK(answers.infos[3].stat_tag != answers.infos[0].stat_tag);
+}
+
 TEST_CASE("Responder: a small file comes whole in one round trip", "[responder]") {
   for (const std::size_t size :
        {1UL, kChunk - 1UL, kChunk + 0UL, kChunk + 1UL, 32UL * kChunk, 33UL * kChunk - 1, 64UL * kChunk}) {

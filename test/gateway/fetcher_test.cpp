@@ -308,3 +308,15 @@ TEST_CASE("Fetcher: messages that answer nothing are counted and change nothing"
   world.run();
   CHECK(world.whole(download));
 }
+
+TEST_CASE("Fetcher: nobody answers for another server", "[fetcher]") {
+  World world(2);
+  const auto& download = world.get("f");
+  world.pass(0s);  // the questions leave: 1 to server 1, 2 to server 2
+  world.fetcher.receive(world.now, 2, {.request = 1}, transfer::FileInfo{});
+  world.fetcher.receive(world.now, 2, {.request = 1}, transfer::FileNotFound{transfer::NotFoundReason::not_found});
+  CHECK(world.fetcher.unexpected() == 2);
+  world.run();
+  CHECK(world.whole(download));
+  for (const ServerId id : world.ids) CHECK(world.server(id).chunks > 0);
+}

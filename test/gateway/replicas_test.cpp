@@ -116,3 +116,28 @@ TEST_CASE("Fetcher: a file replaced before its content was known comes in the ol
   CHECK(world.whole(download));
   for (const ServerId id : world.ids) CHECK(world.server(id).chunks > 10'000);
 }
+
+TEST_CASE("Replicas: a late answer about whatever the path led to changes nothing for a version that we have",
+          "[fetcher]") {
+  TimePoint now{1h};
+  Pool pool({});
+  pool.add(now, 1, "s1", Address::ipv4(0x7f000001, 1));
+  const NegativeCache lacking;
+  const transfer::FileInfo old{100, 1, transfer::VersionTag{1}, {}}, renewed{100, 2, transfer::VersionTag{2}, {}};
+  Replicas replicas("f");
+  CHECK(replicas.questions(now, pool, lacking).size() == 1);
+  now += 10s;  // its answer is late, so it is asked again
+  REQUIRE(replicas.questions(now, pool, lacking).size() == 1);
+  replicas.answered(now, 1, old);
+  now += 100ms;
+  REQUIRE_FALSE(replicas.conclude(now, pool));
+  REQUIRE(replicas.version());
+  replicas.answered(now, 1, renewed);
+  REQUIRE(replicas.members().size() == 1);
+  CHECK(replicas.members()[0].second->info.stat_tag == old.stat_tag);
+  CHECK_FALSE(replicas.conclude(now, pool));
+  now += 10s;
+  const auto questions = replicas.questions(now, pool, lacking);
+  REQUIRE(questions.size() == 1);
+  CHECK(questions[0].tag == old.stat_tag);
+}

@@ -37,6 +37,21 @@ def program(name):
     return str(path)
 
 
+def unprivileged():
+    """A command prefix that runs the rest as nobody without capabilities."""
+    if os.geteuid() != 0:
+        return ()
+    if not shutil.which("setpriv"):
+        raise unittest.SkipTest("no setpriv")
+    return ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--inh-caps=-all", "--bounding-set=-all")
+
+
+def low_ports_are_kept():
+    """Skips the test on a machine where anyone may listen on ports below 1024."""
+    if int(pathlib.Path("/proc/sys/net/ipv4/ip_unprivileged_port_start").read_text()) < 1024:
+        raise unittest.SkipTest("ports below 1024 are free for all here")
+
+
 def free_port(address="127.0.0.1", kind=socket.SOCK_STREAM):
     """A port nobody had a moment ago. For programs that can say which port they got, give them 0 instead."""
     family = socket.AF_INET6 if ":" in address else socket.AF_INET

@@ -9,6 +9,7 @@
 #include <poll.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -73,9 +74,13 @@ Peer::Peer(Fd fd) : fd_(std::move(fd)) {
   ::setsockopt(fd_.get(), SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
 }
 
-Peer Peer::connect(const Address& to, Buffers buffers) {
+Peer Peer::connect(const Address& to, Buffers buffers, const Address& from) {
   Fd fd(check("socket", ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)));
   set_buffers(fd.get(), buffers);
+  if (from.family() == AF_INET) {
+    const SockAddr own = from.raw();
+    check("bind " + from.text(), ::bind(fd.get(), own.get(), own.size));
+  }
   const SockAddr raw = to.raw();
   check("connect " + to.text(), ::connect(fd.get(), raw.get(), raw.size));
   return Peer(std::move(fd));
@@ -254,6 +259,37 @@ bool eventually(const std::function<bool()>& what) {
     ::poll(nullptr, 0, 1);
   }
   return true;
+}
+
+std::string in_child(const std::function<std::string()>& body) {
+  int ends[2];
+  check("pipe", ::pipe2(ends, O_CLOEXEC));
+  const Fd reader(ends[0]);
+  Fd writer(ends[1]);
+  const pid_t child = check("fork", ::fork());
+  if (child == 0) {
+    std::string verdict;
+    try {
+      verdict = body();
+    } catch (const std::exception& error) {
+      verdict = std::string("threw: ") + error.what();
+    }
+    verdict += '\n';
+    ::_exit(::write(writer.get(), verdict.data(), verdict.size()) < 0 ? 2 : 0);
+  }
+  writer.reset();
+  pollfd ready{reader.get(), POLLIN, 0};
+  std::string verdict = "no answer in time";
+  if (::poll(&ready, 1, 60'000) > 0) {
+    char text[512];
+    const ssize_t got = ::read(reader.get(), text, sizeof text);
+    verdict = got > 0 ? std::string(text, static_cast<std::size_t>(got) - 1) : "died";
+  } else {
+    ::kill(child, SIGKILL);
+  }
+  int status = 0;
+  ::waitpid(child, &status, 0);
+  return verdict;
 }
 
 std::string seeded_bytes(std::size_t count, std::uint64_t seed) {

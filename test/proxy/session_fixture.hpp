@@ -50,7 +50,7 @@ struct Buffers {
 class Peer {
  public:
   explicit Peer(Fd fd);
-  static Peer connect(const Address& to, Buffers buffers = {});
+  static Peer connect(const Address& to, Buffers buffers = {}, const Address& from = {});
 
   /// Sends all of it; false when the connection is gone.
   bool send(std::string_view bytes) const;
@@ -178,6 +178,10 @@ Pair connect_through(const ProxyUnderTest& proxy, const ScriptedServer& server, 
 
 /// True once `what` holds; false when it does not within kPatience. For states that no descriptor announces.
 bool eventually(const std::function<bool()>& what);
+
+/// Runs `body` in a process of its own, whose limits, user and network it may ruin; returns its verdict, empty when all is
+/// well.
+std::string in_child(const std::function<std::string()>& body);
 
 /// `count` bytes that a seed determines.
 std::string seeded_bytes(std::size_t count, std::uint64_t seed);

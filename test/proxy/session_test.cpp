@@ -1,10 +1,17 @@
 #include "proxy/session.hpp"
 
+#include <net/if.h>
 #include <poll.h>
+#include <sched.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
 
 #include <catch2/catch.hpp>
+#include <cstring>
+#include <fstream>
 #include <string>
 
+#include "common/error.hpp"
 #include "common/thread.hpp"
 #include "proxy/backend_table_access.hpp"
 #include "proxy/session_fixture.hpp"
@@ -29,6 +36,16 @@ Duration until_cut(const Pair& pair) {
   pair.client.read_to_end();
   pair.server.read_to_end();
   return Clock::now() - from;
+}
+
+/// From here on this process is alone on a network with nothing but loopback.
+void enter_network_of_our_own() {
+  check("unshare", ::unshare(CLONE_NEWNET));
+  const Fd any(check("socket", ::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0)));
+  ifreq loopback{};
+  std::strcpy(loopback.ifr_name, "lo");
+  loopback.ifr_flags = IFF_UP;
+  check("SIOCSIFFLAGS", ::ioctl(any.get(), SIOCSIFFLAGS, &loopback));
 }
 
 /// One exchange through a session that someone accepted.
@@ -104,6 +121,29 @@ TEST_CASE("session: once one side has closed its half the fin time-out counts", 
   (client_closes ? pair.client : pair.server).shutdown_write();
   CHECK(until_cut(pair) < 3s);
   CHECK(proxy.next_session()["cause"] == "cD");
+}
+
+TEST_CASE("session: a slow reader is waited for as long as it reads", "[session]") {
+  const auto engine = GENERATE(every_engine());
+  const ScriptedServer server;
+  ProxyUnderTest proxy(engine, {server.address()}, with_limits(60s, 300ms));
+  Pair pair = connect_through(proxy, server);
+  pair.client.shutdown_write();
+  CHECK(pair.server.read_to_end().bytes.empty());
+  const std::string file = seeded_bytes(8 * kMiB, 15);
+  Thread sender("sender", [&] {
+    pair.server.send(file);
+    pair.server.shutdown_write();
+  });
+  std::string heard;
+  while (heard.size() < file.size()) {
+    const std::string some = pair.client.read(32 * kKiB);
+    if (some.empty()) break;
+    heard += some;
+    ::poll(nullptr, 0, 10);
+  }
+  CHECK(heard.size() == file.size());
+  CHECK(heard == file);
 }
 
 TEST_CASE("session: a client that left ends a session whose server never closes", "[session]") {
@@ -265,6 +305,28 @@ TEST_CASE("session: a back-end's connections are counted while they live", "[ses
   CHECK(eventually([&] { return proxy.table().status(Clock::now())[0].connections_active == 0; }));
   CHECK(proxy.table().status(Clock::now())[0].connections_total == 1);
   CHECK(proxy.status().connections_total == 1);
+}
+
+TEST_CASE("session: without a port of ours for it the client is closed, and the back-end is not blamed", "[session]") {
+  if (::geteuid() != 0) return;  // it takes a network of its own, which has one port for connections to come from
+  const auto engine = GENERATE(every_engine());
+  const std::string verdict = in_child([engine]() -> std::string {
+    enter_network_of_our_own();
+    const ScriptedServer server;
+    ProxyUnderTest proxy(engine, {server.address()});
+    std::ofstream("/proc/sys/net/ipv4/ip_local_port_range") << "50000 50000" << std::flush;
+    const Pair first = connect_through(proxy, server);
+    const Peer second = Peer::connect(proxy.address(), {}, Address::ipv4(0x7f000002, 0));
+    if (!second.read_to_end().bytes.empty()) return "the second client got bytes from nowhere";
+    if (const auto cause = proxy.next_session()["cause"]; cause != "RC") return "the cause is " + cause;
+    if (proxy.rejected("no_resources") != 1) return "rejected{no_resources} does not count";
+    if (proxy.state_of(server.address()) != "up") return "the back-end is blamed";
+    if (proxy.table().status(Clock::now())[0].connections_failed != 0) return "a failure is counted";
+    const bool lives = first.client.send("hello") && first.server.read(5) == "hello";
+    return lives ? "" : "the first session died";
+  });
+  CHECK(verdict.empty());
+  if (!verdict.empty()) WARN(verdict);
 }
 
 TEST_CASE("session: a connect that is cut ends at once and is not the back-end's fault", "[session]") {
