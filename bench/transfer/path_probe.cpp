@@ -7,9 +7,9 @@
 #include <poll.h>
 
 #include <algorithm>
-#include <optional>
 #include <stdexcept>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "transfer/transfer_socket.hpp"

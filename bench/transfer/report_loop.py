@@ -4,8 +4,7 @@ knows in turn, for one chunk of 4098 bytes at a time, and waits for it, for half
 and carry an MD5 of their data, which begins with the client's address in 16 bytes.
 
 Kinder to it than the report: a server goes to its place in the file instead of reading up to it each time, registering
-is repeated until it is acknowledged (by a byte, for the relay carries no empty datagrams), no thread hands chunks to
-another, and there is no HTTP.
+is repeated until it is acknowledged, no thread hands chunks to another, and there is no HTTP.
 
     report_loop.py server GATEWAY-PORT DIRECTORY
     report_loop.py gateway PORT SERVERS FILE SECONDS    fetches FILE, as far as it comes; says how far in JSON
@@ -23,7 +22,7 @@ import time
 
 CHUNK_SIZE = 4098
 TIMEOUT = .5
-ACK = b"\6"
+ACK = b""
 CLIENT = b"127.0.0.1".ljust(16)
 
 
