@@ -56,6 +56,7 @@ FILESERVER := $(call area,fileserver)
 
 PROGRAMS := $(OUT)/reverseProxy $(OUT)/monitorUDP $(OUT)/proxyctl $(OUT)/HttpGw $(OUT)/FastFileSrv
 BALANCING_TOOLS := $(addprefix $(OUT)/bench/,backends burner load)
+TRANSFER_TOOLS  := $(addprefix $(OUT)/bench/,delay_relay path_probe)
 STUDY := $(patsubst %.cpp,$(OBJ)/%.o,$(filter-out %/study.cpp,$(wildcard bench/study/*.cpp)))
 # The runner is Catch's own code, which needs no sanitizer: the variants share it. First, for it takes longest.
 RUNNER := build/obj/test/main.o
@@ -85,11 +86,14 @@ $(OUT)/unit_tests: $(MONITORING) $(HTTP) $(TRANSFER) $(PROXY) $(GATEWAY) $(MONIT
 $(LIBCOMMON): $(COMMON)
 	rm -f $@ && ar rcs $@ $^
 
-# The tools of bench/balancing and bench/study: they emulate, ask and simulate, and are not installed.
-bench-tools: $(BALANCING_TOOLS) $(OUT)/bench/study
+# The tools of bench/balancing, bench/transfer and bench/study: they emulate, ask and simulate, and are not installed.
+bench-tools: $(BALANCING_TOOLS) $(TRANSFER_TOOLS) $(OUT)/bench/study
 $(BALANCING_TOOLS): $(OUT)/bench/%: $(OBJ)/bench/balancing/%.o $(LIBCOMMON)
 	@mkdir -p $(@D)
 	$(COMPILER) $(LDFLAGS) $^ $(FMT) -o $@
+$(TRANSFER_TOOLS): $(OUT)/bench/%: $(OBJ)/bench/transfer/%.o $(TRANSFER) $(LIBCOMMON)
+	@mkdir -p $(@D)
+	$(COMPILER) $(LDFLAGS) $^ $(FMT) -lcrypto -o $@
 $(OUT)/bench/study: $(STUDY) $(OBJ)/bench/study/study.o $(MONITORING) $(HTTP) $(PROXY) $(LIBCOMMON)
 	@mkdir -p $(@D)
 	$(COMPILER) $(LDFLAGS) $^ $(FMT) -lcrypto -luring -o $@

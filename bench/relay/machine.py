@@ -21,13 +21,14 @@ class BenchError(Exception):
 
 
 def free_port():
-    """A port nobody listens on, below the range that outgoing connections take theirs from."""
+    """A port nobody listens on, over TCP or UDP, below the range that outgoing connections take theirs from."""
     low = int(pathlib.Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
     while True:
         port = random.randrange(10000, min(low, 32000))
-        with socket.socket() as probe:
+        with socket.socket() as tcp, socket.socket(type=socket.SOCK_DGRAM) as udp:
             try:
-                probe.bind(("127.0.0.1", port))
+                tcp.bind(("127.0.0.1", port))
+                udp.bind(("127.0.0.1", port))
                 return port
             except OSError:
                 continue

@@ -163,10 +163,10 @@ def markdown(results):
     return "\n".join(lines)
 
 
-def put(path, text):
+def put(path, text, begin=BEGIN, end=END):
     """Writes the report, or replaces what stands between the two marks when the file has them."""
     old = path.read_text(encoding="utf-8") if path.exists() else ""
-    if BEGIN in old and END in old:
-        head, rest = old.split(BEGIN, 1)
-        text = f"{head}{BEGIN}\n{text}{END}{rest.split(END, 1)[1]}"
+    if begin in old and end in old:
+        head, rest = old.split(begin, 1)
+        text = f"{head}{begin}\n{text}{end}{rest.split(end, 1)[1]}"
     path.write_text(text, encoding="utf-8")
