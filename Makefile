@@ -136,7 +136,7 @@ bench-choice: $(OUT)/bench/choice
 	$< $(ARGS)
 $(OUT)/bench/choice: $(MONITORING) $(HTTP) $(PROXY) $(OBJ)/bench/choice/choice.o $(LIBCOMMON)
 	@mkdir -p $(@D)
-	$(COMPILER) $(LDFLAGS) $^ $(FMT) -lcrypto -lbenchmark -o $@
+	$(COMPILER) $(LDFLAGS) $^ $(FMT) -lcrypto -luring -lbenchmark -o $@
 
 install: programs
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/systemd/system $(DESTDIR)$(PREFIX)/share/doc/farol
