@@ -140,7 +140,7 @@ bench-choice: $(OUT)/bench/choice
 	$< $(ARGS)
 $(OUT)/bench/choice: $(MONITORING) $(HTTP) $(PROXY) $(OBJ)/bench/choice/choice.o $(LIBCOMMON)
 	@mkdir -p $(@D)
-	$(COMPILER) $(LDFLAGS) $^ $(FMT) -lcrypto -lbenchmark -o $@
+	$(COMPILER) $(LDFLAGS) $^ $(FMT) -lcrypto -luring -lbenchmark -o $@
 
 install: programs
 	install -d $(addprefix $(DESTDIR)$(PREFIX)/,bin lib/systemd/system share/doc/farol/docs)

@@ -37,6 +37,8 @@ class Scenario(NamedTuple):
     proxies: int = 1
     probe_loss: float = 0           # share of the datagrams, each way
     late: tuple = ()                # back-ends that are not there at the start
+    stagger: float = 0              # seconds by which each rival starts after the one before
+    may_be_late: float = .005       # seconds, a generator or a pool at its p99; more disturbs: 5 % of a request's work
 
     def of(self, values, backend):
         return values[backend % len(values)]
@@ -94,12 +96,15 @@ SCENARIOS = (
     Scenario("heavy-tail", "Pareto work, unequal speeds", .6, speeds=SPEEDS, work="pareto"),
     Scenario("long-lived", "20 % long-lived connections, unequal speeds", .65, speeds=SPEEDS, long_share=.2),
 )
-# Four times 200 sessions within 10 ms each, far fewer than a probe interval: who gets how many?
-BATCH = Scenario("batch", "200 sessions at once", 0, arrivals="batch", batch=200, work="fixed", work_mean=.05)
+# Every 5 s 200 sessions within 50 ms, far less than a probe interval and less than any of them takes: who gets how many?
+# The rivals' bursts do not meet: 2000 connections at once would be late, whoever balances them. One that is late by its
+# own length is still one: it comes the more at once, between two probes and before its first request is done.
+BATCH = Scenario("batch", "200 sessions within 50 ms", 0, arrivals="batch", batch=200, work="fixed", work_mean=.05,
+                 stagger=.5, may_be_late=.05)
 # Small enough to burn on two real cores beside everything else.
 BURN = Scenario("burn", "two back-ends, one half as fast", .5, size=2, cores=(1,), speeds=(1, .5), work_mean=.04)
-# An honest run for each liar, and the scenarios in which HAProxy's agent-check should shine and does not.
+# An honest run for each liar, and the scenarios in which back-ends differ, as agents should know.
 HONEST = {"low-liar": "equal-70", "low-liar-4": "equal-70-4"}
-UNEQUAL = ("speeds-70", "speeds-90", "cores", "sixteen", "neighbour")
+UNEQUAL = tuple(one.name for one in SCENARIOS if len({*one.speeds}) > 1 or len({*one.cores}) > 1 or one.name == "neighbour")
 EXTRA = (Scenario("equal-70-4", "4 equal back-ends", .7, size=4), BATCH)
 BY_NAME = {scenario.name: scenario for scenario in (*SCENARIOS, *EXTRA)}

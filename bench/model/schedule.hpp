@@ -15,8 +15,8 @@ namespace farol::model {
 struct LoadSpec {
   double seconds = 30;
   double rate = 100;                 ///< sessions per second
-  std::string arrivals = "poisson";  ///< burst: 2.5 times the rate in the first second of five; batch: `batch` at once
-  int batch = 0;                     ///< sessions that arrive within 10 ms, every `batch_every`
+  std::string arrivals = "poisson";  ///< burst: 2.5 times the rate in the first second of five; or batch
+  int batch = 0;                     ///< sessions that arrive one after another within 50 ms, every `batch_every`
   double batch_every = 5;
   std::string work = "exponential";  ///< of the CPU time: exponential, bimodal, pareto (bounded), fixed
   double work_mean = 0.05;
@@ -61,7 +61,7 @@ class Scheduler {
   std::vector<double> arrivals() {
     std::vector<double> times;
     if (spec_.arrivals == "batch") {
-      constexpr double kWithin = 0.01;
+      constexpr double kWithin = 0.05;  // less than a tick or a probe interval, and enough to connect so often
       for (double at = 1; at < spec_.seconds; at += spec_.batch_every)
         for (int i = 0; i < spec_.batch; ++i) times.push_back(at + kWithin * i / spec_.batch);
       return times;

@@ -1,6 +1,7 @@
 #include "proxy/source_hash.hpp"
 
 #include <cmath>
+#include <limits>
 
 namespace farol::proxy {
 namespace {
@@ -24,63 +25,47 @@ std::uint64_t hash(const Address& address, std::uint16_t port) {
   return result;
 }
 
-/// How far down the client's list a back-end stands, smaller is nearer: −ln(u)/share is an exponential variable, and
-/// the least of several is each one's with a probability in proportion to its share.
-double distance(std::uint64_t identity, std::uint64_t client, double share) {
-  const double u = (static_cast<double>(mix(identity ^ client) >> 11) + 0.5) * 0x1p-53;
-  return -std::log(u) / share;
+/// A number from [0, 1) for each pair of back-end and client. The cast is to signed because that is one instruction.
+double draw(std::uint64_t identity, std::uint64_t client) {
+  return static_cast<double>(static_cast<std::int64_t>(mix(identity ^ client) >> 11)) * 0x1p-53;
 }
 
-struct Totals {
-  double share = 0, open = 0;
-  bool equal = true;
-};
-
-Totals totals(const Candidates& candidates) {
-  Totals all;
-  double first = 0;
+/// How many connections a back-end may have for each unit of its share before the next one. With one more it may have
+/// the bound rounded up, so that somebody always has room.
+double most_per_share(const Candidates& candidates) {
+  const double *key = candidates.key.data(), *share = candidates.share.data();
+  const std::uint32_t* open = candidates.open.data();
+  double all_share = 0;
+  std::uint64_t all_open = 1;
   for (std::size_t i = 0; i < candidates.key.size(); ++i) {
-    if (candidates.key[i] == kNotNow) continue;
-    if (all.share == 0) first = candidates.share[i];
-    all.equal = all.equal && candidates.share[i] == first;
-    all.share += candidates.share[i];
-    all.open += candidates.open[i];
+    if (key[i] == kNotNow) continue;
+    all_share += share[i];
+    all_open += open[i];
   }
-  return all;
-}
-
-/// The one with the least distance among those that have room.
-template <typename HasRoom, typename Distance>
-std::optional<std::size_t> nearest(std::size_t size, HasRoom has_room, Distance distance_of) {
-  std::optional<std::size_t> chosen;
-  decltype(distance_of(0)) least{};
-  for (std::size_t i = 0; i < size; ++i) {
-    if (!has_room(i)) continue;
-    const auto far = distance_of(i);
-    if (chosen && far >= least) continue;
-    chosen = i;
-    least = far;
-  }
-  return chosen;
+  return kMostLoad * static_cast<double>(all_open) / all_share;
 }
 
 }  // namespace
 
+/// The distance of a back-end is −ln(1 − u)/share with its draw u: an exponential variable, and the least of several is
+/// each one's with a probability in proportion to its share. Since −ln(1 − u) is at least u, few need the logarithm.
+/// Plain pointers, for a checked index would cost as much as the draw.
 std::optional<Pick> pick_by_source(const Candidates& candidates, std::uint64_t client) {
-  const Totals all = totals(candidates);
-  const double most_per_share = kMostLoad * (all.open + 1) / all.share;
-  // With one more it may have the bound rounded up, so that somebody always has room.
-  const auto has_room = [&](std::size_t i) {
-    return candidates.key[i] != kNotNow && candidates.open[i] < most_per_share * candidates.share[i];
-  };
-  // Among equal shares the hash itself has the same order, and costs no logarithm.
-  const auto chosen = all.equal ? nearest(candidates.key.size(), has_room, [&](std::size_t i) {
-                                    return ~mix(candidates.identity[i] ^ client);
-                                  })
-                                : nearest(candidates.key.size(), has_room, [&](std::size_t i) {
-                                    return distance(candidates.identity[i], client, candidates.share[i]);
-                                  });
-  return chosen ? std::optional(Pick{*chosen, kNotNow}) : std::nullopt;
+  const double most = most_per_share(candidates);
+  const double *key = candidates.key.data(), *share = candidates.share.data();
+  const std::uint64_t* identity = candidates.identity.data();
+  std::optional<Pick> nearest;
+  double least = std::numeric_limits<double>::infinity();
+  for (std::size_t i = 0; i < candidates.key.size(); ++i) {
+    const double u = draw(identity[i], client);
+    if (u >= least * share[i]) continue;
+    if (key[i] == kNotNow || candidates.open[i] >= most * share[i]) continue;
+    const double distance = -std::log(1 - u) / share[i];
+    if (distance >= least) continue;
+    least = distance;
+    nearest = Pick{i, kNotNow};
+  }
+  return nearest;
 }
 
 std::uint64_t source_hash(const Address& client) { return hash(client, 0); }

@@ -128,3 +128,17 @@ TEST_CASE("Scheduler: bursts come in the first second of five", "[study]") {
   CHECK(within / all == Approx(0.5).epsilon(0.05));
   CHECK(all == Approx(spec.rate * spec.seconds).epsilon(0.03));
 }
+
+TEST_CASE("Scheduler: a batch comes within 50 ms", "[study]") {
+  LoadSpec spec;
+  spec.arrivals = "batch";
+  spec.batch = 200;
+  const auto sessions = Scheduler(spec).sessions();
+  REQUIRE(sessions.size() == 6 * 200);  // from the first second on, every 5 s, for 30 s
+  for (std::size_t i = 0; i < sessions.size(); ++i) {
+    const double begins = 1 + 5 * static_cast<double>(i / 200), due = sessions[i].requests[0].due;
+    CHECK(due >= begins);
+    CHECK(due < begins + 0.05);
+    if (i % 200 > 0) CHECK(due > sessions[i - 1].requests[0].due);
+  }
+}

@@ -1,8 +1,10 @@
 """Agents and the proxy together: who is in the table when one starts, stops, dies, sleeps or holds a wrong key."""
 
+import json
 import pathlib
 import signal
 import socket
+import subprocess
 import sys
 import threading
 import time
@@ -275,3 +277,33 @@ class Sleepers(MonitoringTest):
                 self.addCleanup(sleeper.send, signal.SIGCONT)
                 proxy.wait_state(two.at, "stale", seconds=4)
                 self.assertEqual(set(self.answers(proxy, 10)), names)
+
+
+class Explanations(MonitoringTest):
+    def proxyctl(self, proxy, *arguments):
+        command = [program("proxyctl"), "--admin", f"http://127.0.0.1:{proxy.admin_port}", *arguments]
+        result = subprocess.run([str(word) for word in command], text=True, capture_output=True, timeout=10 * SLOW)
+        self.assertEqual((result.returncode, result.stderr), (0, ""))
+        return result.stdout
+
+    def test_a_choice_is_explained_by_every_part_of_every_score(self):
+        proxy = self.proxy(*QUICK)
+        self.assertEqual(self.proxyctl(proxy, "explain"), "no decisions yet\n")
+        idle, full = self.service("idle"), self.service("full")
+        self.agent(proxy, idle.port, "--fixed-report", "cpu=10,mem=20,tcp=0")
+        self.agent(proxy, full.port, "--fixed-report", "cpu=100,mem=100,tcp=100")
+        for service in (idle, full):
+            proxy.wait_state(service.at, "up")
+        self.assertEqual(self.answers(proxy, 2), ["idle", "idle"])
+        decision = json.loads(self.proxyctl(proxy, "explain", "--json"))["decisions"][0]
+        self.assertEqual((decision["policy"], decision["chosen"], decision["candidates"]), ("weighted", idle.at, 2))
+        self.assertEqual([one["address"] for one in decision["considered"]], [idle.at, full.at])
+        for one in decision["considered"]:
+            self.assertAlmostEqual(sum(one["components"].values()), one["score"], delta=.005)  # parts are rounded
+        worse = decision["considered"][1]["components"]
+        self.assertAlmostEqual(worse["cpu"], .75, delta=.001)
+        self.assertAlmostEqual(worse["memory"], 1.5, delta=.001)
+        lines = self.proxyctl(proxy, "explain", "--last", "1", "--backend", idle.at).splitlines()
+        self.assertRegex(lines[0], r"^#2 .*: pool default, weighted, 2 candidates$")
+        self.assertEqual(lines[2].split()[:2], ["*", idle.at])
+        self.assertEqual(lines[3].split()[0], full.at)

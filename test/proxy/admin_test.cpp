@@ -157,6 +157,41 @@ TEST_CASE("the status has every field, absent values are null") {
   CHECK(fresh["components"]["rtt"].is_null());
 }
 
+TEST_CASE("a decision is explained by every part of every candidate's score") {
+  FakeProxy proxy;
+  CHECK(json::parse(Admin(proxy, kLoopback).respond(request("GET", "/api/v1/decisions")).body()) ==
+        json({{"decisions", json::array()}}));
+  Explained candidate;
+  candidate.address = *Address::parse("10.0.0.1:80");
+  candidate.score = 0.695;
+  candidate.components = {.rtt = .5, .tcp = .1, .loss = .05, .cpu = .02, .memory = .015, .doubt = .01};
+  candidate.rtt_ms = 11.2345678;
+  candidate.tcp = 7;
+  candidate.cpu = 17;
+  candidate.memory = 89;
+  candidate.open = 3;
+  candidate.busy = 1;
+  proxy.decided = {{42, Clock::now() - 2s, "web", Policy::weighted, candidate.address, 5, {candidate}}};
+  const http::Response response = Admin(proxy, kLoopback).respond(request("GET", "/api/v1/decisions"));
+  CHECK(response.field("Content-Type") == "application/json");
+  const json decision = json::parse(response.body())["decisions"].at(0);
+  CHECK(decision["number"] == 42);
+  CHECK(decision["age_ms"].get<double>() >= 2000);
+  CHECK(decision["pool"] == "web");
+  CHECK(decision["policy"] == "weighted");
+  CHECK(decision["chosen"] == "10.0.0.1:80");
+  CHECK(decision["candidates"] == 5);
+  CHECK(decision["considered"] ==
+        json::array({{{"address", "10.0.0.1:80"},
+                      {"score", .695},
+                      {"components", {{"rtt", .5}, {"tcp", .1}, {"loss", .05}, {"cpu", .02}, {"memory", .015}, {"doubt", .01}}},
+                      {"rtt_ms", 11.235},
+                      {"tcp", 7},
+                      {"cpu", .17},
+                      {"memory", .89},
+                      {"connections", {{"active", 3}, {"busy", 1}}}}}));
+}
+
 TEST_CASE("names that are no UTF-8 still make JSON") {
   FakeProxy proxy;
   proxy.now.backends[0].pool = "\xff\"\n";

@@ -56,6 +56,7 @@ TEST_CASE("reverseProxy: with no flag it does what the report's does", "[config]
   CHECK(config.timers.probe_interval == 5s);
   CHECK(config.timers.probe_timeout == 500ms);
   CHECK(config.timers.alive_interval == 10s);
+  CHECK(config.weighted.slow_start == 10s);
   CHECK(config.connect_timeout == 5s);
   CHECK(config.idle_timeout == 1h);
   CHECK(config.fin_timeout == 30s);
@@ -72,11 +73,11 @@ TEST_CASE("reverseProxy: with no flag it does what the report's does", "[config]
 TEST_CASE("reverseProxy: every flag arrives", "[config]") {
   const Config config = parsed({"--listen", "127.0.0.1:8080=web", "--listen", ":9090",
                                 "--monitor-listen", "127.0.0.1:6666", "--backend", "10.1.1.1:80",
-                                "--backend", "[::1]:81,pool=web", "--engine", "events",
+                                "--backend", "[::1]:81,pool=web,weight=3,backup", "--engine", "events",
                                 "--workers", "3", "--policy", "report", "--policy", "web=round-robin",
                                 "--probe-interval", "100ms", "--probe-timeout", "50ms", "--alive-interval", "1",
                                 "--connect-timeout", "2s", "--idle-timeout", "0", "--fin-timeout", "0.5",
-                                "--drain-timeout", "1m", "--retries", "0", "--max-connections", "7",
+                                "--drain-timeout", "1m", "--slow-start", "20s", "--retries", "0", "--max-connections", "7",
                                 "--key-file", "keys", "--allow", "10.0.0.0/8", "--allow", "::1",
                                 "--admin", "off", "--log-level", "debug", "--log-format", "json"});
   REQUIRE(config.listen.size() == 2);
@@ -85,7 +86,11 @@ TEST_CASE("reverseProxy: every flag arrives", "[config]") {
   CHECK(config.monitor_listen == *Address::parse("127.0.0.1:6666"));
   REQUIRE(config.backends.size() == 2);
   CHECK(config.backends[1].address == *Address::parse("[::1]:81"));
+  CHECK(config.backends[0].weight == 1);
+  CHECK_FALSE(config.backends[0].backup);
   CHECK(config.backends[1].pool == "web");
+  CHECK(config.backends[1].weight == 3);
+  CHECK(config.backends[1].backup);
   CHECK(config.engine == EngineKind::events);
   CHECK(config.workers == 3);
   CHECK(config.policy == Policy::report);
@@ -96,6 +101,7 @@ TEST_CASE("reverseProxy: every flag arrives", "[config]") {
   CHECK(config.idle_timeout == 0s);
   CHECK(config.fin_timeout == 500ms);
   CHECK(config.drain_timeout == 1min);
+  CHECK(config.weighted.slow_start == 20s);
   CHECK(config.retries == 0);
   CHECK(config.max_connections == 7);
   CHECK(config.key_file == "keys");
@@ -103,6 +109,21 @@ TEST_CASE("reverseProxy: every flag arrives", "[config]") {
   CHECK_FALSE(config.admin);
   CHECK(config.common.log_level == LogLevel::debug);
   CHECK(config.common.log_format == LogFormat::json);
+}
+
+TEST_CASE("reverseProxy: every policy has its name, for all pools or for one", "[config]") {
+  for (const Policy policy : kPolicies) {
+    const std::string name(to_string(policy));
+    CHECK(parsed({"--policy", name}).policy == policy);
+    const Config one = parsed({"--policy", "web=" + name});
+    CHECK(one.policy == Policy::weighted);
+    CHECK(one.pool_policies.at("web") == policy);
+  }
+}
+
+TEST_CASE("reverseProxy: smoothing follows the probe interval", "[config]") {
+  CHECK(parsed({}).weighted.cpu_tau == 40s);
+  CHECK(parsed({"--probe-interval", "1s"}).weighted.cpu_tau == 10s);
 }
 
 TEST_CASE("reverseProxy: a wrong flag is named, with what would be right", "[config]") {
@@ -117,6 +138,9 @@ TEST_CASE("reverseProxy: a wrong flag is named, with what would be right", "[con
       {{"--backend", "10.1.1.1:0"}, "--backend", "want IP:PORT"},
       {{"--backend", "0.0.0.0:80"}, "--backend", "want IP:PORT"},
       {{"--backend", "10.1.1.1:80,wait=3"}, "--backend", "want weight=N, backup or pool=NAME"},
+      {{"--backend", "10.1.1.1:80,weight=0"}, "--backend", "is not a weight (want 1 to 1000)"},
+      {{"--backend", "10.1.1.1:80,weight=1001"}, "--backend", "is not a weight (want 1 to 1000)"},
+      {{"--backend", "10.1.1.1:80,weight=1.5"}, "--backend", "is not a weight (want 1 to 1000)"},
       {{"--backend", "10.1.1.1:80", "--backend", "10.1.1.1:80"}, "--backend", "is given twice"},
       {{"--engine", "steam"}, "--engine", "threads"},
       {{"--policy", "fair"}, "--policy", "want weighted, report, least-connections, round-robin or source-hash"},

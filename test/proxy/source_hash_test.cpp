@@ -1,5 +1,6 @@
 #include "proxy/source_hash.hpp"
 
+#include <algorithm>
 #include <catch2/catch.hpp>
 #include <cmath>
 #include <vector>
@@ -51,7 +52,7 @@ TEST_CASE("source-hash: clients are spread by share", "[policy]") {
   }
 }
 
-TEST_CASE("source-hash: when one leaves, only its own clients move", "[policy]") {
+TEST_CASE("source-hash: when one leaves or comes back, only its own clients move", "[policy]") {
   const auto shares = GENERATE(std::vector<double>(8, 1.0), std::vector<double>{1, 2, 1, 3, 1, 1, 2, 1});
   PoolArrays all = pool_of(shares), without = pool_of(shares);
   without.key[3] = kNotNow;
@@ -79,7 +80,40 @@ TEST_CASE("source-hash: nobody gets more than 1.25 times its share, even from on
   CHECK(heavy.open[1] <= 125);
 }
 
-TEST_CASE("source-hash: equal shares and shares that happen to differ little agree", "[policy]") {
-  PoolArrays equal = pool_of({1, 1, 1, 1}), nearly = pool_of({1, 1, 1, 1 + 1e-12});
-  for (std::uint32_t i = 0; i < 1000; ++i) CHECK(of(equal, i) == of(nearly, i));
+TEST_CASE("source-hash: when one's share grows, clients move to it and nowhere else", "[policy]") {
+  PoolArrays before = pool_of({1, 1, 1, 1}), after = pool_of({1, 1, 1, 2});
+  constexpr int kClients = 20000;
+  int moved = 0;
+  for (std::uint32_t i = 0; i < kClients; ++i) {
+    const std::size_t was = of(before, i), is = of(after, i);
+    if (is == was) continue;
+    CHECK(is == 3);
+    ++moved;
+  }
+  CHECK(moved == Approx(kClients * (2 / 5.0 - 1 / 4.0)).margin(4 * std::sqrt(kClients * .15 * .85)));
+}
+
+TEST_CASE("source-hash: a client whose back-end is full goes to the next in its own order", "[policy]") {
+  PoolArrays pool = pool_of(std::vector<double>(8, 1.0)), without = pool_of(std::vector<double>(8, 1.0));
+  for (std::uint32_t i = 0; i < 200; ++i) {
+    const std::size_t first = of(pool, i);
+    without.key[first] = kNotNow;
+    const std::size_t second = of(without, i);
+    without.key[first] = 0;
+    pool.open[first] = 100;  // of 100: far above its share
+    CHECK(of(pool, i) == second);
+    pool.open[first] = 0;
+    CHECK(of(pool, i) == first);
+  }
+}
+
+TEST_CASE("source-hash: ten thousand back-ends have their clients, each its own", "[policy]") {
+  PoolArrays pool = pool_of(std::vector<double>(10'000, 1.0));
+  std::vector<int> got(10'000, 0);
+  for (std::uint32_t i = 0; i < 3000; ++i) {
+    const std::size_t chosen = of(pool, i);
+    ++got[chosen];
+    CHECK(of(pool, i) == chosen);
+  }
+  CHECK(*std::max_element(got.begin(), got.end()) <= 6);  // Poisson of 0.3: more than that in one of 3000 such pools
 }

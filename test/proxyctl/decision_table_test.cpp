@@ -1,0 +1,51 @@
+#include "proxyctl/decision_table.hpp"
+
+#include <catch2/catch.hpp>
+#include <nlohmann/json.hpp>
+
+using farol::proxyctl::decision_table;
+using nlohmann::json;
+
+namespace {
+
+const json kDecisions = json::parse(R"({"decisions": [
+  {"number": 42, "age_ms": 1234.5, "pool": "default", "policy": "weighted", "chosen": "10.1.1.1:80", "candidates": 2,
+   "considered": [
+     {"address": "10.1.1.1:80", "score": 0.6951, "rtt_ms": 11.2, "tcp": 7, "cpu": 0.17, "memory": 0.89,
+      "components": {"rtt": 0.168, "tcp": 0.03, "loss": 0, "cpu": 0.085, "memory": 0.4121, "doubt": 0},
+      "connections": {"active": 3, "busy": 1}},
+     {"address": "10.1.1.2:80", "score": 5.295, "rtt_ms": 3, "tcp": 100, "cpu": 1, "memory": 1,
+      "components": {"rtt": 0.045, "tcp": 3, "loss": 0, "cpu": 0.75, "memory": 1.5, "doubt": 0},
+      "connections": {"active": 0, "busy": 0}}]},
+  {"number": 41, "age_ms": 2000, "pool": "web", "policy": "round-robin", "chosen": "10.1.1.3:80", "candidates": 1,
+   "considered": [{"address": "10.1.1.3:80", "score": 0, "connections": {"active": 12, "busy": 0}}]}]})");
+
+const char* const kNewest =
+    "#42 1.2 s ago: pool default, weighted, 2 candidates\n"
+    "   BACKEND      SCORE    RTT    TCP   LOSS    CPU    MEM  DOUBT  ACTIVE  BUSY\n"
+    "*  10.1.1.1:80  0.695  0.168  0.030  0.000  0.085  0.412  0.000       3     1\n"
+    "   10.1.1.2:80  5.295  0.045  3.000  0.000  0.750  1.500  0.000       0     0\n";
+const char* const kBefore =
+    "#41 2.0 s ago: pool web, round-robin, 1 candidates\n"
+    "   BACKEND      SCORE  RTT  TCP  LOSS  CPU  MEM  DOUBT  ACTIVE  BUSY\n"
+    "*  10.1.1.3:80  0.000    -    -     -    -    -      -      12     0\n";
+
+}  // namespace
+
+TEST_CASE("the last decision is a table of its candidates, the chosen one marked") {
+  CHECK(decision_table(kDecisions, 1, "") == kNewest);
+}
+
+TEST_CASE("of several decisions the newest comes last") {
+  CHECK(decision_table(kDecisions, 9, "") == std::string(kBefore) + "\n" + kNewest);
+}
+
+TEST_CASE("decisions can be asked for by who was chosen") {
+  CHECK(decision_table(kDecisions, 9, "10.1.1.3:80") == kBefore);
+  CHECK(decision_table(kDecisions, 9, "10.1.1.2:80") == "no decisions yet\n");
+}
+
+TEST_CASE("decisions that are not ours are shown, not believed") {
+  CHECK(decision_table(json::object(), 1, "") == "no decisions yet\n");
+  CHECK_NOTHROW(decision_table(json::parse(R"({"decisions": [1, null, {"considered": [3, {"score": "x"}]}]})"), 9, ""));
+}
