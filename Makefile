@@ -31,12 +31,15 @@ else
   MODE := -O0 -g1 -fno-omit-frame-pointer -Wthread-safety -Wno-deprecated-declarations
   MODE += $(if $(filter asan,$(VARIANT)),-fsanitize=address$(comma)undefined -fno-sanitize-recover=all,-fsanitize=thread)
 endif
-# Tests are compiled for speed of compilation; what they test keeps its own flags.
-TEST_MODE := -O0 -g1 -U_FORTIFY_SOURCE
+# Tests are compiled for speed of compilation, by clang where there is one (TEST_CXX=g++ for the other's opinion); what
+# they test keeps its own flags.
+TEST_CXX ?= $(or $(shell command -v clang++-19),$(CXX))
+TEST_COMPILER := $(if $(filter release,$(VARIANT)),$(TEST_CXX),$(COMPILER))
+TEST_MODE := -O0 -g1 -U_FORTIFY_SOURCE $(if $(findstring clang,$(TEST_COMPILER)),-Wno-deprecated-declarations)
 CXXFLAGS += -std=c++20 $(MODE) -fPIE $(WARNINGS) $(HARDENING) -pthread -Iinclude -MMD -MP
 LDFLAGS  += $(MODE) -pthread $(LINK_HARDENING)
 # Precompiled library headers, where what is compiled is not what is shipped: that has to stand without them.
-INSTANTIATE := $(if $(findstring clang,$(COMPILER)),-fpch-instantiate-templates)
+INSTANTIATE = $(if $(findstring clang,$(1)),-fpch-instantiate-templates)
 SRC_HEADER  := $(if $(filter asan tsan,$(VARIANT)),$(OBJ)/precompiled.hpp)
 TEST_HEADER := $(OBJ)/test/precompiled.hpp
 
@@ -110,7 +113,7 @@ $(OBJ)/bench/%.o: bench/%.cpp $(SRC_HEADER:=.gch)
 	$(COMPILER) $(CXXFLAGS) $(SRC_HEADER:%=-include %) -c $< -o $@
 $(OBJ)/test/%.o: test/%.cpp $(TEST_HEADER:=.gch)
 	@mkdir -p $(@D)
-	$(COMPILER) $(CXXFLAGS) $(TEST_MODE) $(TEST_HEADER:%=-include %) -Itest -c $< -o $@
+	$(TEST_COMPILER) $(CXXFLAGS) $(TEST_MODE) $(TEST_HEADER:%=-include %) -Itest -c $< -o $@
 $(OBJ)/test/main.o: TEST_HEADER :=
 ifneq ($(VARIANT),release)
 $(RUNNER):
@@ -118,10 +121,10 @@ $(RUNNER):
 endif
 $(OBJ)/precompiled.hpp.gch: src/precompiled.hpp
 	@mkdir -p $(@D)
-	$(COMPILER) $(CXXFLAGS) $(INSTANTIATE) -x c++-header $< -o $@
+	$(COMPILER) $(CXXFLAGS) $(call INSTANTIATE,$(COMPILER)) -x c++-header $< -o $@
 $(OBJ)/test/precompiled.hpp.gch: test/precompiled.hpp src/precompiled.hpp
 	@mkdir -p $(@D)
-	$(COMPILER) $(CXXFLAGS) $(TEST_MODE) $(INSTANTIATE) -x c++-header $< -o $@
+	$(TEST_COMPILER) $(CXXFLAGS) $(TEST_MODE) $(call INSTANTIATE,$(TEST_COMPILER)) -x c++-header $< -o $@
 
 test: programs unit
 	scripts/test --no-setup

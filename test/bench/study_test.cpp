@@ -22,7 +22,7 @@ TEST_CASE("study: a run is a function of its seed", "[study]") {
 }
 
 TEST_CASE("study: weighted is no worse than least connections by a tenth, and far better where agents know more",
-          "[study]") {
+          "[study][long]") {
   for (const char* name : {"four70", "four85", "four-dead", "pair70"}) {
     CAPTURE(name);
     CHECK(outcome(name, weighted("weighted", 5)).p99 <= outcome(name, reference()).p99 * 1.1);
@@ -36,7 +36,7 @@ TEST_CASE("study: the report's rule herds", "[study]") {
   CHECK(outcome("four70", farol_as("report", report)).p99 > 10 * outcome("four70", reference()).p99);
 }
 
-TEST_CASE("study: a back-end that accepts and closes attracts least connections and not weighted", "[study]") {
+TEST_CASE("study: a back-end that accepts and closes attracts least connections and not weighted", "[study][long]") {
   CHECK(outcome("two-sink", reference()).fault_failed > 0.3);
   CHECK(outcome("sink", weighted("weighted", 5)).fault_failed < 0.005);
 }

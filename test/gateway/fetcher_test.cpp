@@ -6,8 +6,9 @@ using namespace farol;
 using namespace farol::gateway_test;
 
 TEST_CASE("Fetcher: files of every awkward size arrive whole", "[fetcher]") {
-  for (const std::size_t size : {std::size_t{0}, std::size_t{1}, kChunkSize - 1, kChunkSize, kChunkSize + 1, kSegmentSize - 1,
-                                 kSegmentSize, kSegmentSize + 1, std::size_t{1'000'000}, std::size_t{20'000'000}}) {
+  for (const std::size_t size :
+       {std::size_t{0}, std::size_t{1}, kChunkSize - 1, kChunkSize, kChunkSize + 1, kSegmentSize - 1, kSegmentSize,
+        kSegmentSize + 1, std::size_t{1'000'000}, std::size_t{20'000'000}}) {
     World world(3, file(size));
     const auto& download = world.get("f");
     world.run();
@@ -40,7 +41,7 @@ TEST_CASE("Fetcher: all servers that have the file take part", "[fetcher]") {
   CHECK(seconds(download) < 1.3 * 20e6 / 600e6);
 }
 
-TEST_CASE("Fetcher: unequal servers each give what they can", "[fetcher]") {
+TEST_CASE("Fetcher: unequal servers each give what they can", "[fetcher][long]") {
   World world(3, file(40'000'000));
   world.server(world.ids[2]).bytes_per_second = 5e6;
   const auto& download = world.get("f");
@@ -141,7 +142,7 @@ TEST_CASE("Fetcher: why a file does not come", "[fetcher]") {
   }
 }
 
-TEST_CASE("Fetcher: a server that dies costs its chunks and no more", "[fetcher]") {
+TEST_CASE("Fetcher: a server that dies costs its chunks and no more", "[fetcher][long]") {
   World world(3, file(40'000'000));
   const auto& download = world.get("f");
   world.at(20ms, [&] { world.server(2).alive = false; });
@@ -204,7 +205,7 @@ TEST_CASE("Fetcher: a new server helps at once", "[fetcher]") {
   CHECK(seconds(download) < 0.16);
 }
 
-TEST_CASE("Fetcher: several requests share the pool fairly", "[fetcher]") {
+TEST_CASE("Fetcher: several requests share the pool fairly", "[fetcher][long]") {
   World world(3, file(20'000'000));
   std::vector<const Simulation::Download*> downloads;
   for (int i = 0; i < 5; ++i) downloads.push_back(&world.get("f"));
@@ -217,7 +218,7 @@ TEST_CASE("Fetcher: several requests share the pool fairly", "[fetcher]") {
   }
 }
 
-TEST_CASE("Fetcher: a slow client holds its own transfer back, with bounded memory", "[fetcher]") {
+TEST_CASE("Fetcher: a slow client holds its own transfer back, with bounded memory", "[fetcher][long]") {
   World world(3, file(40'000'000));
   const auto& slow = world.get("f", 0, ~std::uint64_t{0}, 20e6);
   const auto& fast = world.get("f");
@@ -236,7 +237,7 @@ TEST_CASE("Fetcher: a reader that pauses for minutes is not told that it stalled
   CHECK(world.whole(download));
 }
 
-TEST_CASE("Fetcher: a client that goes away leaves nothing behind", "[fetcher]") {
+TEST_CASE("Fetcher: a client that goes away leaves nothing behind", "[fetcher][long]") {
   World world(2, file(40'000'000));
   const auto& download = world.get("f");
   world.at(20ms, [&] { world.abandon(download); });
@@ -247,7 +248,7 @@ TEST_CASE("Fetcher: a client that goes away leaves nothing behind", "[fetcher]")
   CHECK(world.whole(next));
 }
 
-TEST_CASE("Fetcher: loss costs what is lost", "[fetcher]") {
+TEST_CASE("Fetcher: loss costs what is lost", "[fetcher][long]") {
   const double loss = GENERATE(.01, .05);
   FakeServer lossy;
   lossy.weather.loss = loss;
@@ -259,7 +260,7 @@ TEST_CASE("Fetcher: loss costs what is lost", "[fetcher]") {
   CHECK(static_cast<double>(world.sent_chunks) < (1 + 2 * loss + .02) * 40e6 / kChunkSize);
 }
 
-TEST_CASE("Fetcher: a long way is filled", "[fetcher]") {
+TEST_CASE("Fetcher: a long way is filled", "[fetcher][long]") {
   FakeServer far;
   far.weather.delay = 10ms;
   far.weather.loss = GENERATE(.0, .01);
@@ -271,7 +272,7 @@ TEST_CASE("Fetcher: a long way is filled", "[fetcher]") {
   CHECK(seconds(download) < 1.6 * 60e6 / 120e6);
 }
 
-TEST_CASE("Fetcher: all that is in flight fits the receive buffer", "[fetcher]") {
+TEST_CASE("Fetcher: all that is in flight fits the receive buffer", "[fetcher][long]") {
   Fetcher::Options options;
   options.pool.max_in_flight = 500;
   FakeServer far;

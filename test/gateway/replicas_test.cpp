@@ -46,7 +46,7 @@ TEST_CASE("Fetcher: only equal versions share a transfer", "[fetcher]") {
   }
 }
 
-TEST_CASE("Fetcher: servers help once their content is known", "[fetcher]") {
+TEST_CASE("Fetcher: servers help once their content is known", "[fetcher][long]") {
   auto unhashed = file(200'000'000);
   unhashed.hashed = false;
   unhashed.mtime_ns = 1'700'000'000'000'000'000;
