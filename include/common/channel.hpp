@@ -62,6 +62,8 @@ class Channel {
   void reset_on_close() const;
   /// Bytes written but not yet acknowledged by the peer (SIOCOUTQ); none when the connection is gone.
   [[nodiscard]] std::size_t unacknowledged() const;
+  /// Bytes that the peer has acknowledged since the connection began.
+  [[nodiscard]] std::uint64_t acknowledged() const;
   /// The pending socket error, cleared by the call: the outcome of a connect.
   [[nodiscard]] int take_error() const;
 

@@ -26,7 +26,7 @@ namespace farol {
 class Supervised {
  public:
   /// Called from the engine's own thread, never after ~Supervision. Must not block.
-  virtual bool expired(TimePoint now) const = 0;
+  virtual bool expired(TimePoint now) = 0;
   virtual void cut(bool timed_out) = 0;
 
   std::uint32_t supervised_at = 0;  ///< the engine's: its place in a list

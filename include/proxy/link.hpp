@@ -63,11 +63,12 @@ class Link final : public Supervised {
   void finish(bool reset_server);
   [[nodiscard]] End end() const { return end_.load(); }
 
-  bool expired(TimePoint now) const override;
+  bool expired(TimePoint now) override;
   void cut(bool timed_out) override;
 
  private:
   [[nodiscard]] Duration limit(bool half_closed) const;
+  [[nodiscard]] std::uint32_t acknowledged();
   void touch_at(TimePoint now) {
     last_activity_.store(now.time_since_epoch().count(), std::memory_order_relaxed);
   }
@@ -79,6 +80,9 @@ class Link final : public Supervised {
   ConnectionMeter* meter_ = nullptr;
   std::atomic<bool> half_closed_{false}, client_closed_{false};
   std::atomic<End> end_{End::open};
+  // Of the second half of a silence: only expired() touches these.
+  bool half_silent_ = false;
+  std::uint32_t acknowledged_ = 0;  ///< by both peers, when that half began
   Channel client_;
   std::optional<Channel> server_ GUARDED_BY(mutex_);
 };

@@ -132,6 +132,8 @@ std::size_t Channel::unacknowledged() const {
   return ::ioctl(fd(), SIOCOUTQ, &bytes) == 0 && bytes > 0 && !gone() ? static_cast<std::size_t>(bytes) : 0;
 }
 
+std::uint64_t Channel::acknowledged() const { return acknowledged_bytes(fd_); }
+
 int Channel::take_error() const { return socket_error(fd_); }
 
 Task<ConnectResult> connect_stream(Channel& channel, Address target, TimePoint deadline) {

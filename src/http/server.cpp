@@ -30,7 +30,7 @@ class Connection final : public Supervised {
 
   Task<> run();
 
-  bool expired(TimePoint now) const override {
+  bool expired(TimePoint now) override {
     return now.time_since_epoch().count() >= write_deadline_.load(std::memory_order_relaxed) ||
            (idle_.load(std::memory_order_relaxed) && draining());
   }

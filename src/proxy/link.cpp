@@ -1,6 +1,7 @@
 #include "proxy/link.hpp"
 
 #include <algorithm>
+#include <utility>
 
 namespace farol::proxy {
 
@@ -40,11 +41,29 @@ TimePoint Link::fin_deadline(TimePoint now) const {
   return most > Duration::zero() ? now + most : kNever;
 }
 
-bool Link::expired(TimePoint now) const {
+/// A relay sees its bytes go into a socket, not out of it: a reader that takes minutes for what lies there looks silent. So
+/// the kernel is asked, in the middle of a silence and at its end, what the peers have acknowledged.
+bool Link::expired(TimePoint now) {
   const Clock::rep last = last_activity_.load(std::memory_order_relaxed);
   if (last == 0 || end_.load() != End::open) return false;
   const Duration most = limit(half_closed_.load(std::memory_order_relaxed));
-  return most > Duration::zero() && now.time_since_epoch() - Duration(last) > most;
+  const Duration silent = now.time_since_epoch() - Duration(last);
+  if (most <= Duration::zero() || silent <= most / 2) {
+    half_silent_ = false;
+    return false;
+  }
+  if (!std::exchange(half_silent_, true)) acknowledged_ = acknowledged();
+  if (silent <= most) return false;
+  if (acknowledged() == acknowledged_) return true;
+  half_silent_ = false;
+  touch_at(now);
+  return false;
+}
+
+/// The lower bits are enough: whether it grows is all that matters.
+std::uint32_t Link::acknowledged() {
+  SpinLock lock(mutex_);
+  return static_cast<std::uint32_t>(client_.acknowledged() + (server_ ? server_->acknowledged() : 0));
 }
 
 void Link::cut(bool timed_out) {

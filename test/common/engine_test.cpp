@@ -43,7 +43,7 @@ class EngineUnderTest {
 class Cuttable final : public Supervised {
  public:
   explicit Cuttable(Channel& channel) : channel_(channel) {}
-  bool expired(TimePoint) const override { return false; }
+  bool expired(TimePoint) override { return false; }
   void cut(bool) override { channel_.shut_down(); }
 
  private:

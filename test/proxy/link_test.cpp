@@ -1,5 +1,7 @@
 #include "proxy/link.hpp"
 
+#include <poll.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 
 #include <catch2/catch.hpp>
@@ -82,6 +84,29 @@ TEST_CASE("link: the fin limit holds once a side is closed, the idle limit if th
   } else {
     CHECK_FALSE(t.link.expired(now + 24h));
   }
+}
+
+TEST_CASE("link: a peer that still takes what lies in our socket is not silent", "[link]") {
+  LinkUnderTest t({10s, 1s});
+  t.link.start(t.meter);
+  const std::vector<std::byte> much(64 * kKiB);
+  const int on = 1;
+  REQUIRE(::ioctl(t.link.client().fd(), FIONBIO, &on) == 0);
+  while (t.link.client().write(much).status == IoResult::Status::ok) {
+  }
+  const TimePoint now = Clock::now();
+  CHECK_FALSE(t.link.expired(now + 6s));
+  const std::uint64_t before = t.link.client().acknowledged();
+  CHECK(eventually([&] { return t.client.read(64 * kKiB).size() > 0 && t.link.client().acknowledged() > before; }));
+  CHECK_FALSE(t.link.expired(now + 11s));
+  std::uint64_t last = 0;
+  CHECK(eventually([&] {  // nothing is on its way any more
+    const std::uint64_t present = t.link.client().acknowledged();
+    ::poll(nullptr, 0, 50);
+    return std::exchange(last, present) == present;
+  }));
+  CHECK_FALSE(t.link.expired(now + 20s));  // a new silence has begun
+  CHECK(t.link.expired(now + 22s));        // in which nothing was taken
 }
 
 TEST_CASE("link: a cut ends both connections, and the first one says why", "[link]") {
