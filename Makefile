@@ -139,11 +139,12 @@ $(OUT)/bench/choice: $(MONITORING) $(HTTP) $(PROXY) $(OBJ)/bench/choice/choice.o
 	$(COMPILER) $(LDFLAGS) $^ $(FMT) -lcrypto -lbenchmark -o $@
 
 install: programs
-	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/systemd/system $(DESTDIR)$(PREFIX)/share/doc/farol
+	install -d $(addprefix $(DESTDIR)$(PREFIX)/,bin lib/systemd/system share/doc/farol/docs)
 	install -m 755 $(PROGRAMS) $(DESTDIR)$(PREFIX)/bin
 	for unit in packaging/systemd/*.service; do \
 	  sed 's|@BINDIR@|$(PREFIX)/bin|g' $$unit > $(DESTDIR)$(PREFIX)/lib/systemd/system/$$(basename $$unit); done
-	install -m 644 README.md LICENSE CHANGELOG.md docs/*.md $(DESTDIR)$(PREFIX)/share/doc/farol
+	install -m 644 README.md LICENSE CHANGELOG.md CONTRIBUTING.md $(DESTDIR)$(PREFIX)/share/doc/farol
+	install -m 644 docs/* $(DESTDIR)$(PREFIX)/share/doc/farol/docs
 
 clean:
 	rm -rf build
