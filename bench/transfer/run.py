@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Measures downloads through HttpGw from three FastFileSrv: beside nginx, and at 1 ms beside the report's loop.
 
-    bench/transfer/run.py                            9 rounds, some 6 minutes; wants a machine that does nothing else
+    bench/transfer/run.py                            9 rounds, some ten minutes; wants a machine that does nothing else
     bench/transfer/run.py --quick                    2 rounds, too short to rely on
     bench/transfer/run.py --out docs/BENCHMARKS.md   also puts the tables there, between the marks of "Transfers"
     bench/transfer/run.py --from build/bench/transfers.json    tables of an earlier run, nothing measured
