@@ -42,14 +42,19 @@ class Files(GatewayTest):
         with open(self.root / "big", "wb") as file:
             for part in range(BIG >> 20):
                 file.write(content(1 << 20, part))
-        started = time.monotonic()
-        curl = subprocess.Popen(["curl", "-sS", "--fail", self.gw.url("big")], stdout=subprocess.PIPE)
-        digest = subprocess.run(["sha256sum"], stdin=curl.stdout, capture_output=True, text=True, timeout=150).stdout
-        curl.stdout.close()
-        self.assertEqual(curl.wait(10), 0)
-        took = time.monotonic() - started
-        self.assertEqual(digest.split()[0], sha256(self.root / "big"))
-        print(f"[{BIG / took / 1e6:.0f} MB/s with SHA-256] ", end="", flush=True)
+        expected, best = sha256(self.root / "big"), 0
+        for _ in range(3):  # others on this machine can only make it look slower
+            started = time.monotonic()
+            curl = subprocess.Popen(["curl", "-sS", "--fail", self.gw.url("big")], stdout=subprocess.PIPE)
+            digest = subprocess.run(["sha256sum"], stdin=curl.stdout, capture_output=True, text=True, timeout=150).stdout
+            curl.stdout.close()
+            self.assertEqual(curl.wait(10), 0)
+            best = max(best, BIG / (time.monotonic() - started) / 1e6)
+            self.assertEqual(digest.split()[0], expected)
+            if best >= 100:
+                break
+        print(f"[{best:.0f} MB/s with SHA-256] ", end="", flush=True)
+        self.assertGreaterEqual(best, 100)
         for row in self.gw.servers().values():
             self.assertGreater(row["chunks"]["received"], BIG // CHUNK // 20, "all three take part")
 

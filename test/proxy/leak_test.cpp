@@ -52,7 +52,7 @@ void check_leaves_nothing(EngineKind engine, const Address& backend, const Proxy
     CHECK(now.heap < warm.heap + kHeapNoise);
   }
   CHECK(open_descriptors() == before.descriptors);
-  CHECK(eventually([&] { return running_threads() == before.threads; }));
+  CHECK(eventually([&] { return running_threads() <= before.threads; }));  // one of an earlier test may have gone since
 }
 
 /// As many at once as there are descriptors for, in four sockets each.
