@@ -6,10 +6,11 @@
     bench/balancing/run.py --budget 200         stops after 200 seconds; run it again to go on
     bench/balancing/run.py --check              do emulated back-ends behave like ones that burn CPU? 4 minutes, alone
     bench/balancing/run.py --report             measures nothing: the tables and drawings of what there is
-    bench/balancing/run.py --out docs/BALANCING_MEASURED.md     also puts the tables there (and the drawings beside it)
+    bench/balancing/run.py --out docs/BALANCING.md     also puts the tables there (and the drawings beside it)
 
 Everything runs in a network of its own (a namespace), at real-time priority where that is permitted. Raw results go to
-build/bench/balancing/. See docs/BALANCING_MEASURED.md.
+build/bench/balancing/; tables of bench/study that lie there as study-*.md are put into the document with the others.
+See docs/BALANCING.md.
 """
 
 import argparse
@@ -116,6 +117,7 @@ def show(out):
         with contextlib.suppress(OSError):
             found[name] = json.loads((RESULTS / f"{name}.json").read_text())
     sections = {name: list(make(found)) for name, make in tables.SECTIONS.items()}
+    sections |= {path.stem: path.read_text().splitlines() for path in sorted(RESULTS.glob("study-*.md"))}
     for name, lines in sections.items():
         print(f"\n## {name}\n", *lines, sep="\n")
     drawings = {"balancing.svg": drawing.overview(found), "balancing-course.svg": drawing.course(found)}

@@ -79,15 +79,15 @@ class Chooser {
   std::uint64_t client_;
 };
 
-/// Nothing but choosing: two threads share what one gets, for a choice is one critical section.
+/// Nothing but choosing: two threads share what one gets at best, for a choice is one critical section.
 BENCHMARK_DEFINE_F(Choice, acquire)(benchmark::State& state) {
   Chooser chooser(state.thread_index());
   for (auto _ : state) chooser.choose(*table_);
   state.SetItemsProcessed(state.iterations());
 }
 
-/// As relays choose: each connection is other work as well, here 50 µs, a quarter of what one costs a proxy. Two threads
-/// should serve twice as many as one.
+/// As relays choose: each connection is other work as well, here 50 µs, less than one costs a relay. Two threads should
+/// serve twice as many as one.
 BENCHMARK_DEFINE_F(Choice, serve)(benchmark::State& state) {
   Chooser chooser(state.thread_index());
   for (auto _ : state) {

@@ -64,6 +64,11 @@ Grid run_all(const std::vector<Scenario>& scenarios, const std::vector<Contender
   return grid;
 }
 
+void print_extent(std::size_t scenarios, const Options& options) {
+  fmt::print("{} scenarios, {}.\n\n", scenarios,
+             options.seeds == 1 ? "one seed" : fmt::format("median of {} seeds", options.seeds));
+}
+
 double geometric_mean(const std::vector<double>& values) {
   double sum = 0;
   for (const double value : values) sum += std::log(value);
@@ -116,10 +121,25 @@ void print_means(const std::vector<Scenario>& scenarios, const std::vector<Conte
   fmt::print("\n");
 }
 
+/// Where the first contender is more than 10 % behind the best.
+void print_behind(const std::vector<Scenario>& scenarios, const std::vector<Contender>& contenders, const Grid& grid) {
+  fmt::print("| p99, ms | {} | the best | | ratio |\n|---|--:|---|--:|--:|\n", contenders[0].name);
+  for (std::size_t s = 0; s < scenarios.size(); ++s) {
+    const auto best = std::ranges::min_element(grid[s], {}, &Cell::p99);
+    const double ours = grid[s][0].p99;
+    if (ours > best->p99 * 1.1)
+      fmt::print("| {} | {:.0f} | {} | {:.0f} | {:.2f} |\n", scenarios[s].name, ours,
+                 contenders[static_cast<std::size_t>(best - grid[s].begin())].name, best->p99, ours / best->p99);
+  }
+  fmt::print("\n");
+}
+
 void headline(const Options& options) {
   const std::vector<Contender> contenders = field();
   const Grid grid = run_all(suite(), contenders, options);
+  print_extent(grid.size(), options);
   print_means(suite(), contenders, grid);
+  print_behind(suite(), contenders, grid);
   print_p99(suite(), contenders, grid);
 }
 
@@ -128,6 +148,7 @@ void changes(const std::vector<Contender>& variants, const char* head, const Opt
   std::vector<Contender> contenders = variants;
   contenders.push_back(reference());
   const Grid grid = run_all(suite(), contenders, options);
+  print_extent(grid.size(), options);
   fmt::print("| {} | p99 ÷ least connections | sink: failed | where it shows: p99 in ms, as it is → so |\n|---|--:|--:|---|\n",
              head);
   for (std::size_t c = 0; c < variants.size(); ++c) {
@@ -157,6 +178,7 @@ void staleness(const Options& options) {
     for (Contender& one : by_staleness(interval)) contenders.push_back(std::move(one));
   const Grid grid = run_all(suite(), contenders, options);
   const std::size_t kinds = by_staleness(1).size();
+  print_extent(grid.size(), options);
   fmt::print("| p99 ÷ least connections, geometric mean |");
   for (const double interval : kIntervals) fmt::print(" {} s |", interval);
   fmt::print("\n|---|");

@@ -10,7 +10,7 @@ namespace farol {
 /// A mutex for critical sections of a microsecond or so that many threads enter: whoever finds it taken looks again
 /// after pauses that double, and sleeps only when it takes longer than the kernel would need to put it to sleep. The
 /// pauses let the holder come back for its next turn while the data is still in its cache: two threads that do nothing
-/// else get half each of what one gets, not a tenth.
+/// else get a fifth to a half each of what one gets, not a tenth.
 class CAPABILITY("mutex") SpinMutex {
  public:
   void lock() ACQUIRE() {
