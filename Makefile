@@ -134,7 +134,7 @@ check: programs unit
 asan:
 	$(MAKE) VARIANT=asan programs unit
 tsan:
-	$(MAKE) VARIANT=tsan programs unit
+	$(MAKE) VARIANT=tsan unit
 bench: programs
 	scripts/bench
 
