@@ -15,7 +15,7 @@ from gateway_harness import CHUNK, GatewayTest, content, png, sha256
 from harness import ROOT, SANITIZED, SLOW, Process, real_program_only, wait_until
 
 BIG = 1 << 30
-MIDDLE = 32_000_000 if SANITIZED else 100_000_000  # more than gateway and sockets can hold
+MIDDLE = 64_000_000 if SANITIZED else 100_000_000  # more than gateway and sockets can hold
 
 
 class Files(GatewayTest):
