@@ -233,11 +233,12 @@ SECTIONS = {"targets": targets_table, "latency": latency_table, "ratios": ratio_
 
 
 def put(path, sections):
-    """Replaces what stands between `<!-- NAME -->` and `<!-- end of NAME -->` in the document, for each section."""
+    """Replaces what stands between `<!-- NAME -->` and `<!-- end of NAME -->` in the document, for each section that has
+    something to say: what was not measured this time keeps what is there."""
     text = path.read_text(encoding="utf-8")
     for name, lines in sections.items():
         begin, end = f"<!-- {name} -->", f"<!-- end of {name} -->"
-        if begin in text and end in text:
+        if any(lines) and begin in text and end in text:
             head, rest = text.split(begin, 1)
             text = f"{head}{begin}\n" + "\n".join(lines) + f"\n{end}" + rest.split(end, 1)[1]
     path.write_text(text, encoding="utf-8")
