@@ -17,6 +17,7 @@
 #include <deque>
 #include <map>
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -64,17 +65,9 @@ struct Burst {
 };
 
 bool send(const Burst& burst) {
-  SockAddr to = burst.to.for_family(burst.out->socket.family);
-  iovec data{burst.bytes->data(), burst.size};
-  UdpControl control;
-  msghdr message{};
-  message.msg_name = to.get();
-  message.msg_namelen = to.size;
-  message.msg_iov = &data;
-  message.msg_iovlen = 1;
   const auto segment = static_cast<std::uint16_t>(burst.datagrams() > 1 ? burst.segment : 0);
-  write_notes(message, control, {burst.to, {}, 0}, burst.out->socket.family, segment);
-  return send_message(burst.out->socket.fd, message) == SendResult::sent;
+  const UdpPath path{burst.to, {}, 0};
+  return send_along(burst.out->socket, path, std::span(*burst.bytes).first(burst.size), segment) == SendResult::sent;
 }
 
 class Relay {

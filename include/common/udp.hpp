@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string_view>
 #include <system_error>
 
@@ -70,7 +71,9 @@ enum class SendResult {
   no_segments,  ///< this route cannot cut the bytes into datagrams: send them one by one
   failed,       ///< no route, too large …: as good as lost
 };
-SendResult send_message(const Fd& socket, const msghdr& message);
+/// Sends `bytes` along a path that can_send(), as one datagram or as datagrams of `segment` bytes each.
+SendResult send_along(const UdpSocket& socket, const UdpPath& path, std::span<const std::uint8_t> bytes,
+                      std::uint16_t segment = 0);
 struct SendCount {
   std::size_t dealt_with = 0;  ///< fewer than there are: the next would block
   std::size_t sent = 0;        ///< of them; the others failed and are as good as lost

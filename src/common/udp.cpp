@@ -171,8 +171,18 @@ bool can_send(const UdpPath& path, int family) {
   return !has_source(path) || path.local.family() == peer_family;
 }
 
-SendResult send_message(const Fd& socket, const msghdr& message) {
-  if (retry_eintr([&] { return ::sendmsg(socket.get(), &message, MSG_NOSIGNAL); }) >= 0) return SendResult::sent;
+SendResult send_along(const UdpSocket& socket, const UdpPath& path, std::span<const std::uint8_t> bytes,
+                      std::uint16_t segment) {
+  SockAddr to = path.peer.for_family(socket.family);
+  iovec data{const_cast<std::uint8_t*>(bytes.data()), bytes.size()};
+  UdpControl control;
+  msghdr message{};
+  message.msg_name = to.get();
+  message.msg_namelen = to.size;
+  message.msg_iov = &data;
+  message.msg_iovlen = 1;
+  write_notes(message, control, path, socket.family, segment);
+  if (retry_eintr([&] { return ::sendmsg(socket.fd.get(), &message, MSG_NOSIGNAL); }) >= 0) return SendResult::sent;
   switch (errno) {
     case EAGAIN:
     case ENOBUFS:

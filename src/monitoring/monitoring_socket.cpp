@@ -33,16 +33,7 @@ bool MonitoringSocket::send(const Envelope& envelope) const {
 
   PacketBytes bytes = encode(envelope.packet);
   keys_.sign(bytes, end_ == End::agent ? Direction::agent_to_proxy : Direction::proxy_to_agent);
-  SockAddr to = envelope.peer.for_family(socket_.family);
-  iovec data{bytes.data(), bytes.size()};
-  UdpControl control;
-  msghdr message{};
-  message.msg_name = to.get();
-  message.msg_namelen = to.size;
-  message.msg_iov = &data;
-  message.msg_iovlen = 1;
-  write_notes(message, control, path, socket_.family);
-  return send_message(socket_.fd, message) == SendResult::sent;
+  return send_along(socket_, path, bytes) == SendResult::sent;
 }
 
 std::optional<Received> MonitoringSocket::receive() {

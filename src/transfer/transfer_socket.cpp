@@ -70,16 +70,7 @@ std::size_t TransferSocket::send(const UdpPath& path, std::span<const std::uint8
   assert(count >= 1 && count <= kMaxBurst);
   if (!can_send(path, socket_.family)) return count;
   if (!segments_ && count > 1) return send_each(path, bytes, segment).dealt_with;
-  SockAddr to = path.peer.for_family(socket_.family);
-  iovec data{const_cast<std::uint8_t*>(bytes.data()), bytes.size()};
-  UdpControl control;
-  msghdr message{};
-  message.msg_name = to.get();
-  message.msg_namelen = to.size;
-  message.msg_iov = &data;
-  message.msg_iovlen = 1;
-  write_notes(message, control, path, socket_.family, count > 1 ? static_cast<std::uint16_t>(segment) : 0);
-  switch (send_message(socket_.fd, message)) {
+  switch (send_along(socket_, path, bytes, count > 1 ? static_cast<std::uint16_t>(segment) : 0)) {
     case SendResult::would_block:
       return 0;
     case SendResult::no_segments: {
