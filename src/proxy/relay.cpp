@@ -1,5 +1,6 @@
 #include "proxy/relay.hpp"
 
+#include <cerrno>
 #include <optional>
 #include <span>
 #include <utility>
@@ -20,46 +21,43 @@ constexpr int kSmallTurns = 8;
 Channel& source(Link& link, const Flow& flow) { return link.channel(flow.from); }
 Channel& sink(Link& link, const Flow& flow) { return flow.from == Link::Side::client ? link.server() : link.client(); }
 
-/// Empties the pipe into a sink that refuses to be spliced to. False when the sink takes no more.
-Task<bool> copy_out(Pipe& pipe, Link& link, Flow& flow) {
-  Channel& to = sink(link, flow);
-  std::vector<std::byte> buffer(kReceiveBuffer);
-  std::span<const std::byte> rest;
-  while (!rest.empty() || pipe.content > 0) {
-    if (rest.empty()) rest = pipe.read(buffer);
-    if (rest.empty()) co_return false;
-    const IoResult sent = to.write(rest);
-    if (sent.status == Status::ok) {
-      rest = rest.subspan(sent.bytes);
-      flow.bytes.fetch_add(sent.bytes, std::memory_order_relaxed);
-      link.touch();
-      continue;
+/// Takes a pipe's bytes out by copying, for a sink that refuses to be spliced to.
+class CopiedOut {
+ public:
+  [[nodiscard]] bool empty() const { return rest_.empty(); }
+  IoResult write_to(Channel& to, Pipe& pipe) {
+    if (rest_.empty()) {
+      buffer_.resize(kReceiveBuffer);
+      rest_ = pipe.read(buffer_);
     }
-    if (sent.status != Status::again) co_return false;
-    const Wait wait = co_await to.writable();
-    if (wait == Wait::cut) co_return false;
+    if (rest_.empty()) return {Status::error, 0, EIO};
+    const IoResult sent = to.write(rest_);
+    if (sent.status == Status::ok) rest_ = rest_.subspan(sent.bytes);
+    return sent;
   }
-  co_return true;
-}
+
+ private:
+  std::vector<std::byte> buffer_;
+  std::span<const std::byte> rest_;
+};
 
 /// Empties the pipe into the sink. False when the sink takes no more.
 Task<bool> drain(Pipe& pipe, Link& link, Flow& flow) {
   Channel& to = sink(link, flow);
-  while (pipe.content > 0) {
-    const IoResult moved = to.write_from(pipe);
+  CopiedOut copied;
+  while (pipe.content > 0 || !copied.empty()) {
+    const IoResult moved = flow.may_splice ? to.write_from(pipe) : copied.write_to(to, pipe);
     if (moved.status == Status::ok) {
       flow.bytes.fetch_add(moved.bytes, std::memory_order_relaxed);
       link.touch();
-      continue;
+    } else if (moved.status == Status::again) {
+      const Wait wait = co_await to.writable();
+      if (wait == Wait::cut) co_return false;
+    } else if (flow.may_splice && moved.unsupported()) {
+      flow.may_splice = false;
+    } else {
+      co_return false;
     }
-    flow.may_splice = !moved.unsupported();
-    if (!flow.may_splice) {
-      Task<bool> copying = copy_out(pipe, link, flow);
-      co_return co_await copying;
-    }
-    if (moved.status != Status::again) co_return false;
-    const Wait wait = co_await to.writable();
-    if (wait == Wait::cut) co_return false;
   }
   co_return true;
 }
