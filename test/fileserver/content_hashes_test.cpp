@@ -5,7 +5,7 @@
 
 using namespace farol;
 using namespace farol::fileserver;
-using farol::fileserver::test::ServedDirectory;
+using farol::test::ServedDirectory;
 
 namespace {
 

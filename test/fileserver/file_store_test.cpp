@@ -10,7 +10,7 @@
 
 using namespace farol;
 using namespace farol::fileserver;
-using farol::fileserver::test::ServedDirectory;
+using farol::test::ServedDirectory;
 using transfer::NotFoundReason;
 using transfer::VersionTag;
 

@@ -7,7 +7,7 @@
 using namespace farol;
 using namespace farol::fileserver;
 using namespace std::chrono_literals;
-using farol::fileserver::test::ServedDirectory;
+using farol::test::ServedDirectory;
 using transfer::FileChunk;
 using transfer::FileInfo;
 using transfer::FileNotFound;

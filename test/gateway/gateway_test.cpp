@@ -9,8 +9,8 @@
 using namespace farol;
 using namespace farol::gateway;
 using namespace std::chrono_literals;
-using fileserver::test::random_text;
-using fileserver::test::ServedDirectory;
+using farol::test::random_text;
+using farol::test::ServedDirectory;
 using http_test::begins;
 using http_test::body_of;
 using http_test::get;

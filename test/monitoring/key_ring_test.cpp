@@ -4,12 +4,10 @@
 
 #include <atomic>
 #include <catch2/catch.hpp>
-#include <cstdlib>
-#include <filesystem>
-#include <fstream>
 #include <set>
 
 #include "common/error.hpp"
+#include "common/temporary_directory.hpp"
 #include "common/thread.hpp"
 #include "monitoring/golden.hpp"
 
@@ -20,27 +18,14 @@ namespace {
 
 const std::string kOldLine = "6 f0e1d2c3b4a5968778695a4b3c2d1e0ff0e1d2c3b4a5968778695a4b3c2d1e0f\n";
 
-/// A directory of the test's own, gone at its end.
-class TemporaryDirectory {
+class KeyDirectory : public farol::test::TemporaryDirectory {
  public:
-  TemporaryDirectory() {
-    std::string name = (std::filesystem::temp_directory_path() / "farol-keys-XXXXXX").string();
-    REQUIRE(::mkdtemp(name.data()) != nullptr);
-    path_ = name;
-  }
-  ~TemporaryDirectory() { std::filesystem::remove_all(path_); }
-  TemporaryDirectory(const TemporaryDirectory&) = delete;
-  TemporaryDirectory& operator=(const TemporaryDirectory&) = delete;
-
-  [[nodiscard]] std::string file(const std::string& name) const { return path_ / name; }
+  [[nodiscard]] std::string file(const std::string& name) const { return at(name); }
   [[nodiscard]] std::string file(const std::string& name, const std::string& text, mode_t mode) const {
-    std::ofstream(file(name)) << text;
+    write(name, text);
     REQUIRE(::chmod(file(name).c_str(), mode) == 0);
     return file(name);
   }
-
- private:
-  std::filesystem::path path_;
 };
 
 std::string error_of(const std::string& text) {
@@ -174,7 +159,7 @@ TEST_CASE("KeyRing: a bad line is named, and never quoted", "[key_ring]") {
 }
 
 TEST_CASE("KeyRing: a key file must be regular and its owner's alone", "[key_ring]") {
-  const TemporaryDirectory directory;
+  const KeyDirectory directory;
   CHECK(KeyRing::load(directory.file("good", golden::kKeyLine, 0600)).size() == 1);
   CHECK(KeyRing::load(directory.file("read-only", golden::kKeyLine, 0400)).size() == 1);
   for (const mode_t mode : {0640, 0604, 0660, 0644, 0620, 0601}) {

@@ -1,14 +1,12 @@
 #include "proxy/config.hpp"
 
-#include <unistd.h>
-
 #include <catch2/catch.hpp>
-#include <fstream>
 #include <stdexcept>
 #include <string>
 #include <vector>
 
 #include "common/error.hpp"
+#include "common/temporary_directory.hpp"
 
 using namespace farol;
 using namespace farol::proxy;
@@ -27,20 +25,10 @@ Config parsed(std::vector<std::string> arguments) {
 }
 
 /// A configuration file for one test.
-class ConfigFile {
+class ConfigFile : public farol::test::TemporaryDirectory {
  public:
-  explicit ConfigFile(const std::string& text) {
-    const int fd = check("mkstemp", ::mkstemp(name_.data()));
-    ::close(fd);
-    std::ofstream(name_) << text;
-  }
-  ~ConfigFile() { ::unlink(name_.c_str()); }
-  ConfigFile(const ConfigFile&) = delete;
-  ConfigFile& operator=(const ConfigFile&) = delete;
-  [[nodiscard]] const std::string& name() const { return name_; }
-
- private:
-  std::string name_ = "/tmp/farol-config-XXXXXX";
+  explicit ConfigFile(const std::string& text) { write("farol.toml", text); }
+  [[nodiscard]] std::string name() const { return at("farol.toml"); }
 };
 
 }  // namespace
