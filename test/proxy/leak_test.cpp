@@ -21,7 +21,7 @@ constexpr std::size_t kHeapNoise = 256 * kKiB;             ///< of a thousand fr
 
 /// What this process holds that a session could leave behind.
 struct Holdings {
-  std::size_t descriptors = open_descriptors(), threads = running_threads(), heap = ::mallinfo2().uordblks;
+  std::size_t descriptors = open_descriptors(), threads = settled_threads(), heap = ::mallinfo2().uordblks;
 };
 
 ProxyUnderTest::Options quiet() {
@@ -52,7 +52,7 @@ void check_leaves_nothing(EngineKind engine, const Address& backend, const Proxy
     CHECK(now.heap < warm.heap + kHeapNoise);
   }
   CHECK(open_descriptors() == before.descriptors);
-  CHECK(eventually([&] { return running_threads() <= before.threads; }));  // one of an earlier test may have gone since
+  CHECK(eventually([&] { return running_threads() == before.threads; }));
 }
 
 /// As many at once as there are descriptors for, in four sockets each.

@@ -54,6 +54,14 @@ std::size_t fill(const Peer& from) {
   return total;
 }
 
+/// A session that has both its connections: a byte has come through.
+Pair established(const ProxyUnderTest& proxy, const ScriptedServer& server) {
+  Pair pair = connect_through(proxy, server);
+  REQUIRE(pair.client.send("?"));
+  REQUIRE(pair.server.read(1) == "?");
+  return pair;
+}
+
 /// The proxy's end of a connection: this process has both.
 int other_end(const Peer& peer) {
   for (int fd = 0; fd < 4096; ++fd) {
@@ -338,9 +346,7 @@ TEST_CASE("relay: without descriptors for a pipe a stream is copied", "[relay]")
   const auto engine = GENERATE(every_engine());
   const ScriptedServer server;
   ProxyUnderTest proxy(engine, {server.address()});
-  Pair pair = connect_through(proxy, server);
-  REQUIRE(pair.client.send("?"));
-  REQUIRE(pair.server.read(1) == "?");
+  Pair pair = established(proxy, server);
   const std::string file = seeded_bytes(8 * kMiB / kScale, 13);
   {
     const WithoutDescriptors none;
@@ -357,9 +363,7 @@ TEST_CASE("relay: a stream whose sink refuses to be spliced to is copied, with w
   const std::size_t before = GENERATE(std::size_t{0}, kMiB);  // refused from the start, or in mid-stream
   const ScriptedServer server;
   ProxyUnderTest proxy(engine, {server.address()});
-  Pair pair = connect_through(proxy, server);
-  REQUIRE(pair.client.send("?"));
-  REQUIRE(pair.server.read(1) == "?");
+  Pair pair = established(proxy, server);
   const std::string file = seeded_bytes(8 * kMiB, 14);
   if (before == 0) refuse_splice_into(other_end(pair.client));
   Sender sending(pair.server, file);

@@ -313,5 +313,11 @@ std::string sha256(std::string_view bytes) {
 
 std::size_t open_descriptors() { return entries("/proc/self/fd"); }
 std::size_t running_threads() { return entries("/proc/self/task"); }
+std::size_t settled_threads() {
+  Thread("first", [] {}).join();  // a sanitizer may start a thread of its own beside a process's first
+  std::size_t threads = 0;
+  while (std::exchange(threads, running_threads()) != threads) ::poll(nullptr, 0, 50);
+  return threads;
+}
 
 }  // namespace farol::test

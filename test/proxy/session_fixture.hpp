@@ -190,5 +190,7 @@ std::string sha256(std::string_view bytes);
 /// Descriptors and threads that this process has. A joined thread is still there for a moment.
 std::size_t open_descriptors();
 std::size_t running_threads();
+/// Once none of them is on its way out any more.
+std::size_t settled_threads();
 
 }  // namespace farol::test
