@@ -1,5 +1,6 @@
 """One scenario with one seed: all rivals at the same time, each with its own emulated pool, its own load and the same
-schedule (but for bursts, which come to one after another). They do not disturb each other because next to nothing here costs CPU, and the result says whether that held."""
+schedule (but for bursts, which come to one after another). They do not disturb each other because next to nothing here
+costs CPU, and the result says whether that held."""
 
 import contextlib
 import json

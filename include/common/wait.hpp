@@ -19,7 +19,8 @@ struct IoResult {
   Status status = Status::ok;
   std::uint32_t bytes = 0;
   int error = 0;  ///< errno, for Status::error
-  /// The operation itself is refused (splice on such a socket, by a sandbox, for want of memory), not the connection broken.
+  /// The operation itself is refused (splice on such a socket, by a sandbox, for want of memory), not the connection
+  /// broken.
   [[nodiscard]] bool unsupported() const;
 };
 
