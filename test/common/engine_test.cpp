@@ -22,7 +22,7 @@ namespace {
 /// An engine with a handler of the test's own.
 class EngineUnderTest {
  public:
-  EngineUnderTest(EngineKind kind, Handler handler, EngineOptions options = {}) {
+  EngineUnderTest(EngineKind kind, Handler handler, EngineOptions options = {}) : name_(naming(kind)) {
     options.reactors = 2;
     engine_ = start_engine(kind, {&listener_}, std::move(handler), options, log_.log());
   }
@@ -34,6 +34,7 @@ class EngineUnderTest {
   void end() { engine_.reset(); }
 
  private:
+  const Catch::ScopedMessage name_;
   LogPipe log_;
   const Listener listener_{Address::ipv4(0x7f000001, 0)};
   std::unique_ptr<Engine> engine_;

@@ -19,6 +19,7 @@
 #include <stdexcept>
 
 #include "common/error.hpp"
+#include "common/thread.hpp"
 #include "monitoring/packet.hpp"
 #include "proxy/backend_table_access.hpp"
 
@@ -208,7 +209,8 @@ std::string LogPipe::drain() {
 }
 
 ProxyUnderTest::ProxyUnderTest(EngineKind engine, const std::vector<Address>& backends, const Options& options)
-    : log_(options.log_level),
+    : name_(naming(engine)),
+      log_(options.log_level),
       context_{table_, counters_, log_.log(), {&table_.name_pool(std::string(monitoring::kDefaultPool))},
                options.connect_timeout, options.retries, {options.idle, options.fin}},
       listener_(kLoopback) {

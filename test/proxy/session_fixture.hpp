@@ -41,6 +41,12 @@ inline constexpr std::size_t kKiB = 1024, kMiB = 1024 * 1024;
 /// The engines that every relay, session and engine test runs on: `const auto engine = GENERATE(every_engine())`.
 inline auto every_engine() { return Catch::Generators::values({EngineKind::threads, EngineKind::events, EngineKind::epoll}); }
 
+/// While it lives, what fails says on which engine.
+inline Catch::ScopedMessage naming(EngineKind engine) {
+  return Catch::ScopedMessage(Catch::MessageBuilder("INFO", CATCH_INTERNAL_LINEINFO, Catch::ResultWas::Info)
+                              << "engine: " << to_string(engine));
+}
+
 /// Sizes of a socket's buffers, in bytes; 0 leaves the kernel's.
 struct Buffers {
   int receive = 0, send = 0;
@@ -162,6 +168,7 @@ class ProxyUnderTest {
   void end() { engine_.reset(); }
 
  private:
+  const Catch::ScopedMessage name_;
   LogPipe log_;
   proxy::Counters counters_;
   proxy::BackendTable table_{{}};
