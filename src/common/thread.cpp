@@ -6,15 +6,13 @@
 #include <climits>
 #include <system_error>
 
+#include "common/sanitizers.hpp"
+
 namespace farol {
 namespace {
 
 // Sanitizers keep red zones and shadow frames on the stack.
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-constexpr std::size_t kMinimumStack = 512 * 1024;
-#else
-constexpr std::size_t kMinimumStack = 64 * 1024;
-#endif
+constexpr std::size_t kMinimumStack = kAddressSanitizer || kThreadSanitizer ? 512 * 1024 : 64 * 1024;
 
 }  // namespace
 

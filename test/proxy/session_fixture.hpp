@@ -15,6 +15,7 @@
 #include "common/io.hpp"
 #include "common/listener.hpp"
 #include "common/log.hpp"
+#include "common/sanitizers.hpp"
 #include "proxy/backend_table.hpp"
 #include "proxy/counters.hpp"
 #include "proxy/session.hpp"
@@ -28,13 +29,7 @@ namespace farol::test {
 using namespace std::chrono_literals;
 
 /// Sanitizers cost ten times the time: the large tests are smaller under them.
-#if defined(__SANITIZE_THREAD__)
-inline constexpr std::size_t kScale = 16;
-#elif defined(__SANITIZE_ADDRESS__)
-inline constexpr std::size_t kScale = 4;
-#else
-inline constexpr std::size_t kScale = 1;
-#endif
+inline constexpr std::size_t kScale = kThreadSanitizer ? 16 : kAddressSanitizer ? 4 : 1;
 inline constexpr auto kPatience = 20s;
 inline constexpr std::size_t kKiB = 1024, kMiB = 1024 * 1024;
 
