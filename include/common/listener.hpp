@@ -1,5 +1,7 @@
 #pragma once
 
+#include <sys/types.h>
+
 #include <optional>
 #include <string_view>
 
@@ -21,6 +23,9 @@ class Listener {
   /// (SO_REUSEPORT, which is set only now, so that a port taken by someone else was noticed).
   [[nodiscard]] Listener twin() const;
   void set_non_blocking() const;
+
+  /// Gives the socket to another user: the kernel lets only one user's sockets share an address (SO_REUSEPORT).
+  void give_to(uid_t user) const;
 
   /// The address it really listens on (port 0 resolved).
   [[nodiscard]] const Address& address() const { return address_; }

@@ -43,6 +43,7 @@ struct Config {
   int retries = 3;
   std::size_t max_connections = 0;         ///< 0: as many as the limits of the process allow
   std::string key_file;
+  std::string user;                        ///< whom to become when started as root; empty: farol, else nobody
   std::vector<Cidr> allow;                 ///< empty: everyone with a key, else loopback, private and link-local
   std::optional<Address> admin = Address::ipv4(0x7f000001, 8404);
   CommonOptions common;

@@ -6,7 +6,9 @@
 
 #include "common/engine.hpp"
 #include "common/listener.hpp"
+#include "common/limits.hpp"
 #include "common/log.hpp"
+#include "common/privileges.hpp"
 #include "http/server.hpp"
 #include "monitoring/key_ring.hpp"
 #include "monitoring/monitoring_socket.hpp"
@@ -39,6 +41,7 @@ class Server final : public ProxyView {
   Change set_state(const std::string& backend, AdminState state) override;
 
  private:
+  void give_up_privileges();
   void add_configured_backends();
   void start_relays();
   void start_admin();
@@ -47,12 +50,14 @@ class Server final : public ProxyView {
   const Config& config_;
   const Logger& log_;
   const TimePoint started_;
+  const std::optional<Account> account_;  ///< whom to become
   const monitoring::KeyRing keys_;
   Counters counters_;
   mutable BackendTable table_;
   std::list<Listener> listeners_;
   std::unique_ptr<monitoring::MonitoringSocket> monitoring_socket_;
   std::optional<Listener> admin_listener_;
+  const ProcessLimits limits_;  ///< raised while this was root's
   SessionContext sessions_;
   std::unique_ptr<Membership> membership_;
   std::unique_ptr<MonitoringService> monitoring_;

@@ -4,6 +4,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include "common/error.hpp"
 
@@ -72,6 +73,8 @@ void Listener::set_non_blocking() const {
   const int flags = ::fcntl(fd_.get(), F_GETFL);
   check("fcntl", ::fcntl(fd_.get(), F_SETFL, flags | O_NONBLOCK));
 }
+
+void Listener::give_to(uid_t user) const { check("fchown", ::fchown(fd_.get(), user, static_cast<gid_t>(-1))); }
 
 Listener::Outcome Listener::accept(Fd& socket, Address& peer, Mode mode) const {
   SockAddr raw;

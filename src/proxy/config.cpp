@@ -119,6 +119,8 @@ void add_flags(CLI::App& app, Raw& raw, Config& config) {
       ->capture_default_str()
       ->check(CLI::Range(0, 10'000'000));
   app.add_option("--key-file", config.key_file, "keys that agents must sign with");
+  app.add_option("--user", config.user, "whom to become when started as root, once the ports are bound")
+      ->default_str("farol, or nobody");
   app.add_option("--allow", raw.allow, "address range that may register, CIDR, repeatable")->take_all();
   app.add_option("--admin", raw.admin, "admin API on ADDR:PORT, or 'off'")->capture_default_str();
 }

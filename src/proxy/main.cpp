@@ -16,6 +16,7 @@ int run(int argc, const char* const* argv) {
   if (const auto done = parse_config(argc, argv, config)) return *done;
   if (config.common.check_config) {
     if (!config.key_file.empty()) monitoring::KeyRing::load(config.key_file);
+    account_to_become(config.user);
     fmt::print("configuration is valid\n");
     return 0;
   }

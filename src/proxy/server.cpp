@@ -3,7 +3,6 @@
 #include <system_error>
 
 #include "common/error.hpp"
-#include "common/limits.hpp"
 #include "common/udp.hpp"
 #include "proxy/backend_table_access.hpp"
 
@@ -35,8 +34,10 @@ Server::Server(const Config& config, const Logger& log)
     : config_(config),
       log_(log),
       started_(Clock::now()),
+      account_(account_to_become(config.user)),
       keys_(config.key_file.empty() ? monitoring::KeyRing() : monitoring::KeyRing::load(config.key_file)),
       table_(table_options(config)),
+      limits_(raise_and_read_limits()),
       sessions_{table_, counters_, log, {}, config.connect_timeout, config.retries,
                 {config.idle_timeout, config.fin_timeout}} {
   for (const Config::Endpoint& endpoint : config.listen) {
@@ -45,6 +46,7 @@ Server::Server(const Config& config, const Logger& log)
   }
   monitoring_socket_ = open_monitoring(config.monitor_listen, keys_);
   if (config.admin) admin_listener_.emplace(*config.admin, "--admin 127.0.0.1:8404");
+  give_up_privileges();
   add_configured_backends();
 
   Membership::Options rules{config.timers, config.allow, {}};
@@ -58,6 +60,15 @@ Server::Server(const Config& config, const Logger& log)
 }
 
 Server::~Server() { finish(); }
+
+/// Everything that takes root is done, and no thread runs yet.
+void Server::give_up_privileges() {
+  if (account_) {
+    for (const Listener& listener : listeners_) listener.give_to(account_->uid);
+    become(*account_);
+  }
+  if (!config_.key_file.empty()) check_readable(config_.key_file, "key file");
+}
 
 void Server::add_configured_backends() {
   for (const auto& [pool, policy] : config_.pool_policies) table_.name_pool(pool);
@@ -75,7 +86,7 @@ void Server::add_configured_backends() {
 
 void Server::start_relays() {
   const std::size_t threads_each = config_.engine == EngineKind::threads ? 2 : 0;
-  const std::size_t fit = connections_within(raise_and_read_limits(), threads_each);
+  const std::size_t fit = connections_within(limits_, threads_each);
   EngineOptions options;
   options.reactors = config_.workers;
   options.max_connections = config_.max_connections == 0 ? fit : config_.max_connections;
@@ -105,6 +116,7 @@ void Server::start_admin() {
 void Server::log_start() const {
   for (const Listener& listener : listeners_) log_.info("listening", {{"address", listener.address().text()}});
   log_.info("monitoring", {{"address", monitoring_socket_->local_address().text()}, {"keys", keys_.size()}});
+  if (account_) log_.info("running as", {{"user", account_->name}});
   if (admin_listener_) log_.info("admin", {{"url", "http://" + admin_listener_->address().text()}});
   if (!keys_.empty() || !config_.allow.empty()) return;
   std::string ranges;

@@ -9,7 +9,8 @@ import sys
 import threading
 import time
 
-from harness import SLOW, Process, Proxy, TestCase, free_port, free_udp_port, program, wait_until
+from harness import (SLOW, STAY_ROOT, Process, Proxy, TestCase, for_the_proxy, free_port, free_udp_port, program,
+                     wait_until)
 
 STRANGER = pathlib.Path(__file__).with_name("stranger_agent.py")
 QUICK = ("--probe-interval", "500ms", "--probe-timeout", "250ms", "--alive-interval", "1s")
@@ -22,7 +23,7 @@ class ProxyOn(Proxy):
         self.host = "127.0.0.1"
         self.port, self.probe_port, self.admin_port = ports
         Process.__init__(self, program("reverseProxy"), "--listen", f"127.0.0.1:{self.port}", "--monitor-listen",
-                         f"127.0.0.1:{self.probe_port}", "--admin", f"127.0.0.1:{self.admin_port}", *flags)
+                         f"127.0.0.1:{self.probe_port}", "--admin", f"127.0.0.1:{self.admin_port}", *STAY_ROOT, *flags)
         wait_until(lambda: not self.running() or self.healthy(), 10 * SLOW, "the proxy's /healthz")
 
 
@@ -65,6 +66,7 @@ class MonitoringTest(TestCase):
         path = self.directory() / "keys"
         path.touch(0o600)
         path.write_text("".join(f"{number} {digit * 64}\n" for number, digit in keys))
+        for_the_proxy(path)
         return path
 
     def stranger(self, proxy, service, *flags, interval=20):

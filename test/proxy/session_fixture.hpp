@@ -189,6 +189,9 @@ std::string in_child(const std::function<std::string()>& body);
 std::string seeded_bytes(std::size_t count, std::uint64_t seed);
 std::string sha256(std::string_view bytes);
 
+/// From here on this process is alone on a network with nothing but loopback. Takes root, and a process of its own.
+void enter_network_of_our_own();
+
 /// Descriptors and threads that this process has. A joined thread is still there for a moment.
 std::size_t open_descriptors();
 std::size_t running_threads();

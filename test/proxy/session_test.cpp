@@ -1,13 +1,9 @@
 #include "proxy/session.hpp"
 
-#include <net/if.h>
 #include <poll.h>
-#include <sched.h>
-#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <catch2/catch.hpp>
-#include <cstring>
 #include <fstream>
 #include <string>
 
@@ -36,16 +32,6 @@ Duration until_cut(const Pair& pair) {
   pair.client.read_to_end();
   pair.server.read_to_end();
   return Clock::now() - from;
-}
-
-/// From here on this process is alone on a network with nothing but loopback.
-void enter_network_of_our_own() {
-  check("unshare", ::unshare(CLONE_NEWNET));
-  const Fd any(check("socket", ::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0)));
-  ifreq loopback{};
-  std::strcpy(loopback.ifr_name, "lo");
-  loopback.ifr_flags = IFF_UP;
-  check("SIOCSIFFLAGS", ::ioctl(any.get(), SIOCSIFFLAGS, &loopback));
 }
 
 /// One exchange through a session that someone accepted.
