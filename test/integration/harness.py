@@ -4,9 +4,11 @@ Nothing here sleeps for a fixed time: every wait polls for its event and has a b
 """
 
 import contextlib
+import functools
 import json
 import os
 import pathlib
+import random
 import re
 import shutil
 import signal
@@ -62,11 +64,20 @@ def low_ports_are_kept():
 
 
 def free_port(address="127.0.0.1", kind=socket.SOCK_STREAM):
-    """A port nobody had a moment ago. For programs that can say which port they got, give them 0 instead."""
+    """A port nobody had a moment ago, and which the kernel gives nobody: other suites run at the same time. For programs
+    that can say which port they got, give them 0 instead."""
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    with socket.socket(family, kind) as probe:
-        probe.bind((address, 0))
-        return probe.getsockname()[1]
+    for port in random.sample(range(10_000, first_ephemeral_port()), 100):
+        with socket.socket(family, kind) as probe, contextlib.suppress(OSError):
+            probe.bind((address, port))
+            return port
+    raise AssertionError(f"no free port on {address}")
+
+
+@functools.cache
+def first_ephemeral_port():
+    with open("/proc/sys/net/ipv4/ip_local_port_range") as file:
+        return int(file.read().split()[0])
 
 
 def free_udp_port(address="127.0.0.1"):

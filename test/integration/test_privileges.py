@@ -45,8 +45,8 @@ class Privileges(TestCase):
         for engine in ("threads", "events", "epoll"):
             with self.subTest(engine=engine):
                 proxy = self.started(Proxy("--engine", engine, "--workers", 2, backends=[web.at]))
-                self.assertIn("hello world one", http_get(proxy.host, proxy.port, "/")[1])
-                self.assert_harmless(proxy.process.pid, self.usual())
+                self.assertIn(b"hello world one", http_get(proxy.host, proxy.port, "/")[1])
+                self.assert_harmless(proxy.pid, self.usual())
 
     def test_low_ports_on_every_reactor(self):
         """The reactors' own listeners share an address with the first, which was bound by root."""
@@ -57,15 +57,15 @@ class Privileges(TestCase):
 
     def test_a_named_user(self):
         proxy = self.started(Proxy("--user", "daemon"))
-        self.assert_harmless(proxy.process.pid, pwd.getpwnam("daemon"))
+        self.assert_harmless(proxy.pid, pwd.getpwnam("daemon"))
 
     def test_root_may_stay_root(self):
         proxy = self.started(Proxy("--user", "root"))
-        self.assertEqual(field(proxy.process.pid, "Uid"), ["0"] * 4)
+        self.assertEqual(field(proxy.pid, "Uid"), ["0"] * 4)
 
     def test_its_descriptor_limit_is_what_root_was_allowed(self):
         proxy = self.started(Proxy())
-        with open(f"/proc/{proxy.process.pid}/limits") as limits:
+        with open(f"/proc/{proxy.pid}/limits") as limits:
             soft, hard = next(line.split()[3:5] for line in limits if line.startswith("Max open files"))
         self.assertEqual(soft, hard)
 
