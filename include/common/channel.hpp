@@ -64,6 +64,8 @@ class Channel {
   [[nodiscard]] std::size_t unacknowledged() const;
   /// Bytes that the peer has acknowledged since the connection began.
   [[nodiscard]] std::uint64_t acknowledged() const;
+  /// The connection is no more, as after a reset. One whose peer has closed its half is still there.
+  [[nodiscard]] bool gone() const;
   /// The pending socket error, cleared by the call: the outcome of a connect.
   [[nodiscard]] int take_error() const;
 
@@ -78,7 +80,6 @@ class Channel {
   IoResult sent(int answer, Received& bytes) const;
 
  private:
-  [[nodiscard]] bool gone() const;
   [[nodiscard]] IoResult true_end(IoResult got) const;
 
   Io& io_;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <map>
 #include <optional>
 #include <string>
@@ -28,6 +29,7 @@ struct Config {
   struct StaticBackend : Endpoint {
     double weight = 1;
     bool backup = false;  ///< only when no other can be chosen
+    std::optional<std::uint32_t> max_connections;  ///< in place of max_connections_per_backend
   };
   std::vector<StaticBackend> backends;
   EngineKind engine = EngineKind::threads;
@@ -42,6 +44,9 @@ struct Config {
   Duration drain_timeout = std::chrono::seconds(30);
   int retries = 3;
   std::size_t max_connections = 0;         ///< 0: as many as the limits of the process allow
+  std::uint32_t max_connections_per_backend = 0, max_connections_per_source = 0;  ///< 0: no limit
+  std::size_t max_queue = 1024;            ///< clients of one pool waiting for a back-end
+  Duration queue_timeout = std::chrono::seconds(1);
   std::string key_file;
   std::string user;                        ///< whom to become when started as root; empty: farol, else nobody
   std::vector<Cidr> allow;                 ///< empty: everyone with a key, else loopback, private and link-local

@@ -49,6 +49,7 @@ struct BackendStatus {
   std::optional<double> cpu, memory;    ///< shares, 0 to 1
   std::optional<Duration> report_age;
   std::size_t connections_active = 0;
+  std::size_t connections_most = 0;     ///< that it may have at once; 0: no limit
   std::uint64_t connections_total = 0, connections_failed = 0;
   Duration ejected_for{};               ///< how much longer; zero when not ejected
   std::uint64_t conflicts = 0;          ///< times a second live agent claimed this identity
@@ -63,6 +64,8 @@ struct ProxyStatus {
   Duration uptime{};
   std::string engine, policy;
   std::size_t connections_active = 0;
+  std::size_t connections_waiting = 0;      ///< of these: for a back-end
+  std::size_t connections_most = 0;         ///< that may be served at once
   std::uint64_t connections_total = 0;
   std::vector<Counter> rejected;            ///< clients closed without a back-end, by reason
   std::uint64_t bytes_in = 0, bytes_out = 0;  ///< from clients, to clients

@@ -220,7 +220,8 @@ ThreadsEngine::ThreadsEngine(std::vector<const Listener*> listeners, Handler han
       listeners_(std::move(listeners)),
       handler_(std::move(handler)),
       options_(std::move(options)),
-      log_(log) {
+      log_(log),
+      pipes_(options_.max_pipes) {
   for (std::size_t i = 0; i < listeners_.size(); ++i) waiting_.push_back(std::make_unique<std::atomic<int>>(0));
   supervisor_ = Thread(options_.name + "-watch", [this] { supervise_all(); });
   for (std::size_t i = 0; i < listeners_.size(); ++i)

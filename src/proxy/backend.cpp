@@ -204,6 +204,7 @@ BackendStatus Backend::status(TimePoint now) const {
   view.state = state(now);
   estimates_.fill(view, now);
   view.connections_active = signals.open();
+  view.connections_most = max_connections;
   view.connections_failed = connections_failed;
   view.ejected_for = is_ejected(now) ? ejected_until_ - now : Duration::zero();
   view.conflicts = conflicts;

@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <exception>
+#include <system_error>
 
+#include "proxy/queued.hpp"
 #include "proxy/source_hash.hpp"
 
 namespace farol::proxy {
@@ -10,6 +12,22 @@ namespace {
 
 /// How long a reset waits for the bytes before it.
 constexpr auto kResetGrace = std::chrono::milliseconds(200);
+
+/// The end of a wait in the queue, however it comes about: what was chosen becomes the lease, and the engine supervises the
+/// link again.
+struct Place {
+  Queued& client;
+  Supervision& supervision;
+  Link& link;
+  BackendTable& table;
+  Pool& pool;
+  std::optional<Lease>& lease;
+
+  ~Place() {
+    supervision.turn_to(link);
+    if (const auto choice = pool.leave(client)) lease.emplace(table, pool, *choice, Clock::now());
+  }
+};
 
 }  // namespace
 
@@ -21,8 +39,8 @@ Session::Session(Io& io, Accepted& client, const SessionContext& context)
 
 Task<> Session::serve(Io& io, Accepted client, const SessionContext& context) {
   Session self(io, client, context);
-  const Supervision supervision(io, self.link);
-  Task<> step = self.connect(io);
+  Supervision supervision(io, self.link);
+  Task<> step = self.connect(io, supervision);
   co_await step;
   if (self.lease_) {
     Spawned back;
@@ -49,17 +67,22 @@ Task<> Session::serve(Io& io, Accepted client, const SessionContext& context) {
   self.log_end();
 }
 
-Task<> Session::connect(Io& io) {
+Task<> Session::connect(Io& io, Supervision& supervision) {
   Pool& pool = *context_.pools[client_.listener];
   std::vector<std::uint64_t> tried;
   std::vector<Explained> candidates;
-  bool no_resources = false;
   const bool explain = context_.log.enabled(LogLevel::debug);
   const std::uint64_t client = source_hash(client_.peer);
-  refused_as_ = "SC";
+  refuse("SC", Rejection::no_backend);
   for (int attempt = 0; attempt <= context_.retries; ++attempt) {
-    const TimePoint now = Clock::now();
-    std::optional<Lease> lease = context_.table.acquire(pool, {tried, now, client, explain ? &candidates : nullptr});
+    TimePoint now = Clock::now();
+    const Request request{tried, now, client, explain ? &candidates : nullptr};
+    std::optional<Lease> lease = context_.table.acquire(pool, request);
+    if (!lease && context_.queue.timeout > Duration::zero()) {
+      Task<> queued = queue(io, supervision, request, lease);
+      co_await queued;
+      now = Clock::now();
+    }
     if (!lease) break;
     log_candidates(candidates);
     retries_ = attempt;
@@ -67,8 +90,7 @@ Task<> Session::connect(Io& io) {
     int error = 0;
     Fd socket = io.open_stream(lease->address().family(), deadline, error);
     if (!socket) {
-      no_resources = true;
-      refused_as_ = "RC";
+      refuse("RC", Rejection::no_resources);
       break;
     }
     link.open_server(std::move(socket));
@@ -85,23 +107,50 @@ Task<> Session::connect(Io& io) {
     link.close_server();
     if (link.end() != Link::End::open) break;  // not the back-end's fault
     if (result == ConnectResult::no_resources) {
-      no_resources = true;
-      refused_as_ = "RC";  // ours (no port, no memory), not the back-end's
+      refuse("RC", Rejection::no_resources);  // ours (no port, no memory), not the back-end's
       break;
     }
-    refused_as_ = result == ConnectResult::timed_out ? "sC" : "SC";
+    refuse(result == ConnectResult::timed_out ? "sC" : "SC", Rejection::connect_failed);
     lease->connect_failed(Clock::now());
     tried.push_back(lease->id());
     context_.log.warn("connect failed", {{"client", client_.peer.text()},
                                          {"backend", lease->address().text()},
                                          {"reason", result == ConnectResult::timed_out ? "timeout" : "refused"}});
   }
-  if (link.end() != Link::End::open)
-    refused_as_ = "KC";
-  else
-    context_.counters.reject(no_resources      ? Rejection::no_resources
-                             : tried.empty() ? Rejection::no_backend
-                                               : Rejection::connect_failed);
+  if (link.end() != Link::End::open) refuse("KC", std::nullopt);
+  if (refusal_) context_.counters.reject(*refusal_);
+}
+
+void Session::refuse(const char* cause, std::optional<Rejection> reason) {
+  refused_as_ = cause;
+  refusal_ = reason;
+}
+
+Task<> Session::queue(Io& io, Supervision& supervision, const Request& request, std::optional<Lease>& lease) {
+  std::optional<Queued> self;
+  try {
+    self.emplace(io, link.client(), request);
+  } catch (const std::system_error&) {
+    refuse("RC", Rejection::no_resources);
+    co_return;
+  }
+  Pool& pool = *context_.pools[client_.listener];
+  const Pool::Joined joined = pool.join(*self, context_.queue.most, request.now);
+  if (joined == Pool::Joined::full) refuse("PQ", Rejection::queue_full);
+  if (joined != Pool::Joined::waits) co_return;
+  {
+    const Place place{*self, supervision, link, context_.table, pool, lease};
+    supervision.turn_to(*self);
+    const TimePoint deadline = request.now + context_.queue.timeout;
+    Wait wait = Wait::ready;
+    while (wait == Wait::ready && !self->over()) wait = co_await self->rung(deadline);
+  }
+  if (link.end() == Link::End::open && !self->client_gone()) {
+    if (!lease) refuse("sQ", Rejection::queue_timeout);
+    co_return;
+  }
+  refuse("CQ", std::nullopt);
+  lease.reset();  // for the next one
 }
 
 Task<> Session::relay_ended(Io& io, const Flow& flow) {
@@ -187,7 +236,24 @@ void Session::log_candidates(const std::vector<Explained>& candidates) const {
                                      {"mem", candidate.memory}});
 }
 
+namespace {
+
+/// With a part of its source's share. A coroutine of its own, so that it costs nothing where sources are not limited.
+Task<> serve_share(Io& io, Accepted client, const SessionContext& context) {
+  const SourceLimit::Share share = context.sources->enter(client.peer);
+  if (!share) {  // a log line for each would be what a flood wants
+    context.counters.reject(Rejection::source_limit);
+    co_return;
+  }
+  context.counters.connection();
+  Task<> session = Session::serve(io, std::move(client), context);
+  co_await session;
+}
+
+}  // namespace
+
 Task<> serve_client(Io& io, Accepted client, const SessionContext& context) {
+  if (context.sources != nullptr) return serve_share(io, std::move(client), context);
   context.counters.connection();
   return Session::serve(io, std::move(client), context);
 }
