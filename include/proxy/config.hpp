@@ -39,6 +39,8 @@ struct Config {
   Duration connect_timeout = std::chrono::seconds(5);
   Duration idle_timeout = std::chrono::hours(1);
   Duration fin_timeout = std::chrono::seconds(30);
+  Duration user_timeout = std::chrono::seconds(30);
+  Duration max_lifetime{};                 ///< 0: any
   Duration drain_timeout = std::chrono::seconds(30);
   int retries = 3;
   std::size_t max_connections = 0;         ///< 0: as many as the limits of the process allow

@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 
 #include "common/error.hpp"
+#include "common/socket_option.hpp"
 
 namespace farol {
 namespace {
@@ -64,6 +65,7 @@ Listener Listener::twin() const {
   other.fd_ = open_socket(other.address_);
   if (!other.fd_) throw StartError(listen_failure(address_, errno));
   set_option(other.fd_, SOL_SOCKET, SO_REUSEPORT, 1);
+  if (probe_limit_ > Duration::zero()) other.probe_idle_clients(probe_limit_);
   other.bind_and_listen({});
   return other;
 }
@@ -71,6 +73,11 @@ Listener Listener::twin() const {
 void Listener::set_non_blocking() const {
   const int flags = ::fcntl(fd_.get(), F_GETFL);
   check("fcntl", ::fcntl(fd_.get(), F_SETFL, flags | O_NONBLOCK));
+}
+
+void Listener::probe_idle_clients(Duration limit) {
+  probe_limit_ = limit;
+  probe_when_idle(fd_, limit);
 }
 
 Listener::Outcome Listener::accept(Fd& socket, Address& peer, Mode mode) const {

@@ -38,9 +38,10 @@ Server::Server(const Config& config, const Logger& log)
       keys_(config.key_file.empty() ? monitoring::KeyRing() : monitoring::KeyRing::load(config.key_file)),
       table_(table_options(config)),
       sessions_{table_, counters_, log, {}, config.connect_timeout, config.retries,
-                {config.idle_timeout, config.fin_timeout}} {
+                {config.idle_timeout, config.fin_timeout, config.user_timeout, config.max_lifetime}} {
   for (const Config::Endpoint& endpoint : config.listen) {
     listeners_.emplace_back(endpoint.address, "--listen :8080");
+    if (config.user_timeout > Duration::zero()) listeners_.back().probe_idle_clients(config.user_timeout);
     sessions_.pools.push_back(&table_.name_pool(endpoint.pool));
   }
   monitoring_socket_ = open_monitoring(config.monitor_listen, keys_);

@@ -212,9 +212,10 @@ ProxyUnderTest::ProxyUnderTest(EngineKind engine, const std::vector<Address>& ba
     : name_(naming(engine)),
       log_(options.log_level),
       context_{table_, counters_, log_.log(), {&table_.name_pool(std::string(monitoring::kDefaultPool))},
-               options.connect_timeout, options.retries, {options.idle, options.fin}},
+               options.connect_timeout, options.retries, {options.idle, options.fin, options.user, options.lifetime}},
       listener_(kLoopback) {
   std::signal(SIGPIPE, SIG_IGN);  // as run_program() does: splice(2) knows no MSG_NOSIGNAL
+  if (options.user > 0s) listener_.probe_idle_clients(options.user);
   for (const Address& backend : backends) add_backend(backend);
   Handler handler = [this](Io& io, Accepted client) { return proxy::serve_client(io, std::move(client), context_); };
   EngineOptions engine_options;

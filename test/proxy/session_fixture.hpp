@@ -146,7 +146,7 @@ class ProxyUnderTest {
   struct Options {
     Duration connect_timeout = 5s;
     int retries = 3;
-    Duration idle = 60s, fin = 30s;
+    Duration idle = 60s, fin = 30s, user = 0s, lifetime = 0s;
     std::size_t max_connections = 4096, idle_workers = 64;
     LogLevel log_level = LogLevel::info;
   };
@@ -173,7 +173,7 @@ class ProxyUnderTest {
   proxy::Counters counters_;
   proxy::BackendTable table_{{}};
   const proxy::SessionContext context_;
-  const Listener listener_;
+  Listener listener_;
   std::unique_ptr<Engine> engine_;
 };
 
