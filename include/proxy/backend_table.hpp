@@ -33,6 +33,7 @@ class BackendTable {
     Policy policy = Policy::weighted;
     std::map<std::string, Policy> pool_policies;  ///< exceptions, by pool name
     std::size_t max_backends = 16384;
+    bool require_agent = false;  ///< a silent agent's back-end is down, whatever its service says
   };
 
   explicit BackendTable(Options options);

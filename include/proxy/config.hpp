@@ -30,6 +30,7 @@ struct Config {
     bool backup = false;  ///< only when no other can be chosen
   };
   std::vector<StaticBackend> backends;
+  bool require_agent = false;              ///< silence means down; static back-ends have no agent and no need of one
   EngineKind engine = EngineKind::threads;
   std::size_t workers = 0;                 ///< reactors of the events engine; parse_config makes 0 the number of cores
   Policy policy = Policy::weighted;

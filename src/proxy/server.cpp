@@ -17,6 +17,7 @@ BackendTable::Options table_options(const Config& config) {
   options.weighted = config.weighted;
   options.policy = config.policy;
   options.pool_policies = config.pool_policies;
+  options.require_agent = config.require_agent;
   return options;
 }
 

@@ -49,6 +49,7 @@ TEST_CASE("reverseProxy: with no flag it does what the report's does", "[config]
   CHECK(config.idle_timeout == 1h);
   CHECK(config.fin_timeout == 30s);
   CHECK(config.user_timeout == 30s);
+  CHECK_FALSE(config.require_agent);
   CHECK(config.max_lifetime == 0s);
   CHECK(config.drain_timeout == 30s);
   CHECK(config.retries == 3);
@@ -67,7 +68,7 @@ TEST_CASE("reverseProxy: every flag arrives", "[config]") {
                                 "--workers", "3", "--policy", "report", "--policy", "web=round-robin",
                                 "--probe-interval", "100ms", "--probe-timeout", "50ms", "--alive-interval", "1",
                                 "--connect-timeout", "2s", "--idle-timeout", "0", "--fin-timeout", "0.5",
-                                "--user-timeout", "3s", "--max-lifetime", "8h",
+                                "--require-agent", "--user-timeout", "3s", "--max-lifetime", "8h",
                                 "--drain-timeout", "1m", "--slow-start", "20s", "--retries", "0", "--max-connections", "7",
                                 "--key-file", "keys", "--allow", "10.0.0.0/8", "--allow", "::1",
                                 "--admin", "off", "--log-level", "debug", "--log-format", "json"});
@@ -92,6 +93,7 @@ TEST_CASE("reverseProxy: every flag arrives", "[config]") {
   CHECK(config.idle_timeout == 0s);
   CHECK(config.fin_timeout == 500ms);
   CHECK(config.user_timeout == 3s);
+  CHECK(config.require_agent);
   CHECK(config.max_lifetime == 8h);
   CHECK(config.drain_timeout == 1min);
   CHECK(config.weighted.slow_start == 20s);
