@@ -9,6 +9,7 @@
 #include "common/fd.hpp"
 #include "common/pipe.hpp"
 #include "common/slots.hpp"
+#include "common/socket_option.hpp"
 #include "common/task.hpp"
 #include "common/wait.hpp"
 
@@ -66,6 +67,9 @@ class Channel {
   [[nodiscard]] std::uint64_t acknowledged() const;
   /// The connection is no more, as after a reset. One whose peer has closed its half is still there.
   [[nodiscard]] bool gone() const;
+  /// See socket_option.hpp.
+  void probe_when_idle(Duration limit) const;
+  [[nodiscard]] Silence silence() const;
   /// The pending socket error, cleared by the call: the outcome of a connect.
   [[nodiscard]] int take_error() const;
 

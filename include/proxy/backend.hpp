@@ -29,7 +29,7 @@ class Backend {
   const Source source;
 
   double weight = 1;    ///< this and the next two: as configured, set before it is first refreshed
-  bool backup = false;
+  bool backup = false, require_agent = false;
   std::uint32_t max_connections = 0;  ///< ours at once; 0: no limit
 
   [[nodiscard]] State state(TimePoint now) const;
@@ -46,8 +46,7 @@ class Backend {
     Duration register_interval{};
     TimePoint last_packet{};  ///< or the end of our own sleep, where that was later
     bool packet_since_check = false;  ///< since the last agent-alive check
-    bool silent = false;
-    bool listening = true;
+    bool silent = false, listening = true;
     bool draining = false;  ///< by its own operator
     bool leaving = false;   ///< it deregistered
   };
@@ -91,7 +90,7 @@ class Backend {
   bool check_running = false;
   TimePoint next_check = TimePoint::max(), next_alive_check = TimePoint::max(), next_probe = TimePoint::max();
 
-  /// A static, silent, ejected or not listening back-end is judged by TCP connects.
+  /// A static, silent, failing or not listening back-end is judged by TCP connects.
   [[nodiscard]] bool needs_check(TimePoint now) const;
   void take_check(bool accepted, TimePoint now, const MonitoringConfig& config);
   void connect_failed(TimePoint now, bool may_eject);
@@ -117,8 +116,7 @@ class Backend {
   struct Outstanding {
     std::uint32_t sequence = 0;
     std::uint64_t nonce = 0;
-    TimePoint sent{};
-    TimePoint deadline{};
+    TimePoint sent{}, deadline{};
     bool voided = false;  ///< an answer is welcome, its absence means nothing
     bool late = false;    ///< answered, but too late
   };
@@ -131,6 +129,7 @@ class Backend {
   static constexpr std::size_t kMaxOutstanding = 16;
 
   [[nodiscard]] bool judged_by_check() const;
+  void start_judging();
   [[nodiscard]] bool permitted() const;
   /// Notes an answer to one of the last two probes; false when it is none of them, or has been answered.
   bool first_answer(const monitoring::ProbeResponse& response);
@@ -144,6 +143,7 @@ class Backend {
   Estimates estimates_;
   int connect_failures_ = 0;  ///< without a first byte in between, at most 5
   TimePoint ejected_until_{};
+  bool failing_ = false;  ///< a connect failed, ours or a check, and no check has succeeded since
   bool entered_ = false, ramps_ = false;  ///< may get connections; and starts slowly
   TimePoint entered_at_{};
 };

@@ -35,6 +35,7 @@ class BackendTable {
     std::map<std::string, Policy> pool_policies;  ///< exceptions, by pool name
     std::size_t max_backends = 16384;
     std::uint32_t max_connections = 0;  ///< of each back-end that is not told its own; 0: no limit
+    bool require_agent = false;  ///< a silent agent's back-end is down, whatever its service says
   };
 
   explicit BackendTable(Options options);

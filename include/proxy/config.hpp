@@ -32,6 +32,7 @@ struct Config {
     std::optional<std::uint32_t> max_connections;  ///< in place of max_connections_per_backend
   };
   std::vector<StaticBackend> backends;
+  bool require_agent = false;              ///< silence means down; static back-ends have no agent and no need of one
   EngineKind engine = EngineKind::threads;
   std::size_t workers = 0;                 ///< reactors of the events engine; parse_config makes 0 the number of cores
   Policy policy = Policy::weighted;
@@ -41,6 +42,8 @@ struct Config {
   Duration connect_timeout = std::chrono::seconds(5);
   Duration idle_timeout = std::chrono::hours(1);
   Duration fin_timeout = std::chrono::seconds(30);
+  Duration user_timeout = std::chrono::seconds(30);
+  Duration max_lifetime{};                 ///< 0: any
   Duration drain_timeout = std::chrono::seconds(30);
   int retries = 3;
   std::size_t max_connections = 0;         ///< 0: as many as the limits of the process allow

@@ -18,8 +18,10 @@ class Link final : public Supervised {
   struct Limits {
     Duration idle{};  ///< no byte in either direction for this long ends the session; zero: never
     Duration fin{};   ///< the same once one side has closed its half
+    Duration user{};  ///< a peer that has not answered for this long is gone; zero: never
+    Duration lifetime{};  ///< of a session, whatever it does; zero: any
   };
-  enum class End : std::uint8_t { open, timed_out, cut };
+  enum class End : std::uint8_t { open, timed_out, server_gone, too_old, cut };
   enum class Side : std::uint8_t { client, server };
 
   /// The limits outlive it.
@@ -32,10 +34,14 @@ class Link final : public Supervised {
   /// Takes the socket of a connection attempt, in place of the previous one.
   void open_server(Fd socket);
   void close_server();
-  /// From here on the idle limit counts, and the meter hears who speaks. It outlives the relays.
+  /// From here on the limits count, and the meter hears who speaks. It outlives the relays.
   void start(ConnectionMeter& meter) {
     meter_ = &meter;
-    touch();
+    const TimePoint now = Clock::now();
+    touch_at(now);
+    if (limits_.user > Duration::zero()) look_at_ = now + limits_.user / 2;
+    if (limits_.lifetime > Duration::zero()) ends_at_ = now + limits_.lifetime;
+    started_.store(true, std::memory_order_release);
   }
 
   /// A byte moved. Cheap: any thread, many times a second.
@@ -68,6 +74,8 @@ class Link final : public Supervised {
 
  private:
   [[nodiscard]] Duration limit(bool half_closed) const;
+  bool silent(TimePoint now);
+  std::optional<Side> vanished(TimePoint now);
   [[nodiscard]] std::uint32_t acknowledged();
   void touch_at(TimePoint now) {
     last_activity_.store(now.time_since_epoch().count(), std::memory_order_relaxed);
@@ -76,13 +84,16 @@ class Link final : public Supervised {
   // In this order there are no gaps: an idle session is mostly this.
   SpinMutex mutex_;
   const Limits& limits_;
-  std::atomic<Clock::rep> last_activity_{0};  ///< 0: not started
+  std::atomic<Clock::rep> last_activity_{0};
   ConnectionMeter* meter_ = nullptr;
-  std::atomic<bool> half_closed_{false}, client_closed_{false};
+  std::atomic<bool> half_closed_{false}, client_closed_{false}, started_{false};
   std::atomic<End> end_{End::open};
-  // Of the second half of a silence: only expired() touches these.
-  bool half_silent_ = false;
-  std::uint32_t acknowledged_ = 0;  ///< by both peers, when that half began
+  // From here to the channels: only expired() and the cut that follows it.
+  End expired_as_ = End::timed_out;
+  bool half_silent_ = false, probing_ = false;
+  std::uint32_t acknowledged_ = 0;  ///< by both peers, when the second half of a silence began
+  TimePoint look_at_ = kNever;      ///< when the peers may have been silent for too long
+  TimePoint ends_at_ = kNever;
   Channel client_;
   std::optional<Channel> server_ GUARDED_BY(mutex_);
 };

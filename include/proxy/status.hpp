@@ -14,12 +14,12 @@ namespace farol::proxy {
 
 enum class Source { agent, configured };
 
-/// Precedence from below: what is measured, then ejection, then the operator's word.
+/// Who decides when they disagree: the operator, then failed connections, then the agent, then what is assumed (README).
 enum class State {
   new_,     ///< configured, not yet checked
   up,       ///< reports (or, without an agent, accepts connections)
   stale,    ///< the agent is silent, the service accepts connections: keeps traffic at a neutral score
-  down,     ///< the service refuses or does not answer
+  down,     ///< the service refuses or does not answer, or its agent is silent and required
   ejected,  ///< a connection failed a moment ago; comes back by itself
   drain,    ///< no new connections (operator, agent, or an agent that deregistered)
   maint,    ///< out of service by the operator

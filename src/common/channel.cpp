@@ -11,7 +11,6 @@
 
 #include "common/error.hpp"
 #include "common/io.hpp"
-#include "common/socket_option.hpp"
 
 namespace farol {
 namespace {
@@ -133,6 +132,10 @@ std::size_t Channel::unacknowledged() const {
 }
 
 std::uint64_t Channel::acknowledged() const { return acknowledged_bytes(fd_); }
+
+void Channel::probe_when_idle(Duration limit) const { farol::probe_when_idle(fd_, limit); }
+
+Silence Channel::silence() const { return silence_of(fd_); }
 
 int Channel::take_error() const { return socket_error(fd_); }
 

@@ -29,7 +29,6 @@ class BlockingIo : public Io {
     if (!fd) return fd;
     const int on = 1;
     ::setsockopt(fd.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-    ::setsockopt(fd.get(), SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
     if (deadline != kNever) {  // connect(2) honours SO_SNDTIMEO; a later send that runs into it says "again"
       const auto left = std::max<Duration>(deadline - Clock::now(), std::chrono::milliseconds(1));
       const auto us = std::chrono::duration_cast<std::chrono::microseconds>(left).count();

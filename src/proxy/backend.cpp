@@ -19,16 +19,23 @@ Backend::Backend(std::uint64_t id_, BackendKey key_, std::string pool_name_, Sou
     : id(id_), key(key_), pool_name(std::move(pool_name_)), source(source_), config_(config), estimates_(config) {}
 
 bool Backend::judged_by_check() const {
-  return source == Source::configured || agent.silent || !agent.listening;
+  return source == Source::configured || agent.silent || !agent.listening || failing_;
 }
 
+/// A verdict from a time when nobody wanted one does not count.
+void Backend::start_judging() {
+  if (!judged_by_check()) check = Check::unknown;
+}
+
+/// The operator's word, then failed connections, then the agent's word or silence, then what is assumed.
 State Backend::state(TimePoint now) const {
   if (admin == AdminState::maint) return State::maint;
   if (admin == AdminState::drain || agent.draining || agent.leaving) return State::drain;
   if (judged_by_check() && check == Check::refused) return State::down;
   if (is_ejected(now)) return State::ejected;
   if (source == Source::configured) return check == Check::accepted ? State::up : State::new_;
-  return agent.silent ? State::stale : State::up;
+  if (!agent.silent) return State::up;
+  return require_agent ? State::down : State::stale;
 }
 
 Tier Backend::tier(TimePoint now, Policy policy) const {
@@ -51,7 +58,8 @@ void Backend::adopt(const AgentPath& path, std::uint64_t boot_id, TimePoint now)
   recent_ = {};
   estimates_.new_agent();
   contender.reset();
-  ejected_until_ = {};  // a newly validated agent ends an ejection
+  ejected_until_ = {};  // a newly validated agent ends an ejection, and whatever connects said
+  failing_ = false;
   entered_ = false;     // and starts slowly
   heard(now);
 }
@@ -59,7 +67,7 @@ void Backend::adopt(const AgentPath& path, std::uint64_t boot_id, TimePoint now)
 void Backend::heard(TimePoint now) {
   agent.last_packet = now;
   agent.packet_since_check = true;
-  agent.silent = false;
+  if (std::exchange(agent.silent, false) && failing_) next_check = now;
 }
 
 monitoring::ProbeRequest Backend::make_probe(std::uint64_t nonce, TimePoint now, Duration timeout) {
@@ -95,11 +103,10 @@ Backend::Answer Backend::take_response(const monitoring::ProbeResponse& response
 void Backend::take_load(const monitoring::ProbeResponse& response, TimePoint now) {
   estimates_.take_report(response.load, signals.open(), now);
   agent.draining = response.draining;
-  if (agent.listening && !response.listening) {
-    check = Check::unknown;
-    next_check = now;
-  }
+  if (agent.listening == response.listening) return;
+  start_judging();
   agent.listening = response.listening;
+  if (judged_by_check()) next_check = now;
 }
 
 bool Backend::first_answer(const monitoring::ProbeResponse& response) {
@@ -139,8 +146,8 @@ bool Backend::recent_nonce(std::uint64_t nonce) const {
 bool Backend::check_alive() {
   const bool alive = std::exchange(agent.packet_since_check, false);
   if (alive || agent.silent) return false;
+  start_judging();
   agent.silent = true;
-  check = Check::unknown;
   return true;
 }
 
@@ -157,6 +164,7 @@ bool Backend::needs_check(TimePoint now) const {
 void Backend::take_check(bool accepted, TimePoint now, const MonitoringConfig& config) {
   check_running = false;
   check = accepted ? Check::accepted : Check::refused;
+  failing_ = !accepted;
   if (accepted) ejected_until_ = {};
   next_check = needs_check(now) ? now + config.probe_interval : TimePoint::max();
 }
@@ -164,12 +172,14 @@ void Backend::take_check(bool accepted, TimePoint now, const MonitoringConfig& c
 void Backend::connect_failed(TimePoint now, bool may_eject) {
   ++connections_failed;
   estimates_.connection_failed(now);
-  if (is_ejected(now) || !may_eject) return;
+  if (is_ejected(now)) return;
+  start_judging();
+  const bool first = !std::exchange(failing_, true);
+  if (first || may_eject) next_check = now + kFirstEjection;
+  if (!may_eject) return;
   connect_failures_ = std::min(connect_failures_ + 1, kMaxFailures);
   const auto ejection = std::min<Duration>(kFirstEjection * (1 << (connect_failures_ - 1)), kLongestEjection);
   ejected_until_ = now + ejection;
-  if (!judged_by_check()) check = Check::unknown;
-  next_check = now + std::min<Duration>(ejection, kFirstEjection);
 }
 
 void Backend::take_signals(double ticks, TimePoint now) {

@@ -12,6 +12,7 @@ namespace farol::proxy {
 namespace {
 
 constexpr std::uint32_t kMostConnections = 10'000'000;  ///< that make sense as a limit
+constexpr auto kLeastUserTimeout = std::chrono::seconds(2);
 
 /// The flags as text, before they are understood.
 struct Raw {
@@ -125,9 +126,12 @@ void add_flags(CLI::App& app, Raw& raw, Config& config) {
   add_duration(app, "--probe-interval", config.timers.probe_interval, "between two probes of a back-end");
   add_duration(app, "--probe-timeout", config.timers.probe_timeout, "after which a probe is lost");
   add_duration(app, "--alive-interval", config.timers.alive_interval, "between two checks that an agent is alive");
+  app.add_flag("--require-agent", config.require_agent, "a back-end whose agent is silent is down (static ones have none)");
   add_duration(app, "--connect-timeout", config.connect_timeout, "of one connection attempt to a back-end");
   add_duration(app, "--idle-timeout", config.idle_timeout, "without a byte in either direction; 0 = never");
   add_duration(app, "--fin-timeout", config.fin_timeout, "the same once one side has closed its half");
+  add_duration(app, "--user-timeout", config.user_timeout, "for a peer to answer when it is asked; 0 = any");
+  add_duration(app, "--max-lifetime", config.max_lifetime, "of a connection, whatever it does; 0 = any");
   add_duration(app, "--drain-timeout", config.drain_timeout, "for connections to end after TERM");
   add_duration(app, "--slow-start", config.weighted.slow_start, "until a back-end that joins or recovers has its full share");
   app.add_option("--retries", config.retries, "connection attempts on other back-ends")
@@ -170,6 +174,8 @@ void check_together(const Config& config) {
   if (timers.probe_interval <= Duration::zero()) throw UsageError("--probe-interval: must be more than 0");
   if (timers.probe_timeout <= Duration::zero()) throw UsageError("--probe-timeout: must be more than 0");
   if (config.connect_timeout <= Duration::zero()) throw UsageError("--connect-timeout: must be more than 0");
+  if (config.user_timeout > Duration::zero() && config.user_timeout < kLeastUserTimeout)
+    throw UsageError("--user-timeout: must be 0 or at least 2s (idle peers are asked once a second at the most)");
   if (timers.alive_interval < timers.probe_interval + timers.probe_timeout)
     throw UsageError(fmt::format(
         "--alive-interval: {} s is too short for a probe every {} s (want at least --probe-interval + --probe-timeout)",

@@ -17,6 +17,7 @@ BackendTable::Options table_options(const Config& config) {
   options.policy = config.policy;
   options.pool_policies = config.pool_policies;
   options.max_connections = config.max_connections_per_backend;
+  options.require_agent = config.require_agent;
   return options;
 }
 
@@ -40,10 +41,12 @@ Server::Server(const Config& config, const Logger& log)
       table_(table_options(config)),
       limits_(raise_and_read_limits()),
       sessions_{table_, counters_, log, {}, config.connect_timeout, config.retries,
-                {config.idle_timeout, config.fin_timeout}, {config.queue_timeout, config.max_queue}} {
+                {config.idle_timeout, config.fin_timeout, config.user_timeout, config.max_lifetime},
+                {config.queue_timeout, config.max_queue}} {
   if (config.max_connections_per_source > 0) sessions_.sources = &sources_.emplace(config.max_connections_per_source);
   for (const Config::Endpoint& endpoint : config.listen) {
     listeners_.emplace_back(endpoint.address, "--listen :8080");
+    if (config.user_timeout > Duration::zero()) listeners_.back().probe_idle_clients(config.user_timeout);
     sessions_.pools.push_back(&table_.name_pool(endpoint.pool));
   }
   monitoring_socket_ = open_monitoring(config.monitor_listen, keys_);

@@ -203,8 +203,13 @@ Task<> Session::delivered(Io& io, Channel& channel, TimePoint deadline) {
 
 std::string Session::cause() const {
   if (refused_as_ != nullptr) return refused_as_;
-  if (link.end() == Link::End::timed_out) return "cD";
-  if (link.end() == Link::End::cut) return "KD";
+  switch (link.end()) {
+    case Link::End::timed_out: return "cD";
+    case Link::End::server_gone: return "sD";
+    case Link::End::too_old: return "PD";
+    case Link::End::cut: return "KD";
+    case Link::End::open: break;
+  }
   if (in_.end == RelayEnd::source_failed || out_.end == RelayEnd::sink_failed) return "CD";
   if (out_.end == RelayEnd::source_failed || in_.end == RelayEnd::sink_failed) return "SD";
   return "--";

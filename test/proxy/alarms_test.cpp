@@ -20,6 +20,17 @@ void live(Bench& bench, const TestAgent& agent, Duration span) {
   }
 }
 
+/// The agent of a back-end that is down says that all is well: its service is checked at once, and that decides.
+void came_back(Bench& bench) {
+  bench.probe_and_answer(kA);
+  CHECK(bench.state(kA) == State::down);
+  const auto checks = bench.pass(50ms);
+  REQUIRE(checks.size() == 1);
+  bench.alarms.check_done({checks[0].backend, TcpChecks::Outcome::accepted}, bench.now);
+  CHECK(bench.state(kA) == State::up);
+  CHECK(bench.pass(6s).empty());
+}
+
 }  // namespace
 
 TEST_CASE("Alarms: a probe is lost when its time is out, and only once", "[alarms]") {
@@ -65,9 +76,7 @@ TEST_CASE("Alarms: silent, checked, stale or down, and back again", "[alarms]") 
   CHECK(bench.pass(200ms).size() == 1);  // again after a probe interval
   bench.alarms.check_done({checks[0].backend, TcpChecks::Outcome::refused}, bench.now);
   CHECK(bench.state(kA) == State::down);
-  bench.probe_and_answer(kA);
-  CHECK(bench.state(kA) == State::up);
-  CHECK(bench.pass(6s).empty());
+  came_back(bench);
 }
 
 TEST_CASE("Alarms: a static back-end is checked from the start and always", "[alarms]") {
@@ -96,9 +105,7 @@ TEST_CASE("Alarms: one that does not listen is checked at once", "[alarms]") {
   REQUIRE(checks.size() == 1);
   bench.alarms.check_done({checks[0].backend, TcpChecks::Outcome::refused}, bench.now);
   CHECK(bench.state(kA) == State::down);
-  bench.probe_and_answer(kA);
-  CHECK(bench.state(kA) == State::up);
-  CHECK(bench.pass(6s).empty());
+  came_back(bench);
 }
 
 TEST_CASE("Alarms: an ejected one is checked after a second", "[alarms]") {
@@ -117,6 +124,21 @@ TEST_CASE("Alarms: an ejected one is checked after a second", "[alarms]") {
   REQUIRE(checks.size() == 1);
   bench.alarms.check_done({checks[0].backend, TcpChecks::Outcome::accepted}, bench.now);
   CHECK(bench.state(kA) == State::up);
+}
+
+TEST_CASE("Alarms: after the first, shortest ejection too a connect decides", "[alarms]") {
+  Bench bench;
+  bench.join(kA);
+  bench.join(kB);
+  bench.row(kA)->connect_failed(bench.now, true);
+  const auto checks = bench.pass(1s);
+  REQUIRE(checks.size() == 1);  // although the ejection is over by then
+  CHECK(bench.state(kA) == State::up);
+  bench.alarms.check_done({checks[0].backend, TcpChecks::Outcome::refused}, bench.now);
+  bench.probe_and_answer(kA);
+  CHECK(bench.state(kA) == State::down);
+  CHECK(bench.acquire()->address() == kB.key().address);
+  CHECK(bench.pass(5s).size() == 1);
 }
 
 TEST_CASE("Alarms: nothing is checked in maintenance", "[alarms]") {

@@ -48,6 +48,9 @@ TEST_CASE("reverseProxy: with no flag it does what the report's does", "[config]
   CHECK(config.connect_timeout == 5s);
   CHECK(config.idle_timeout == 1h);
   CHECK(config.fin_timeout == 30s);
+  CHECK(config.user_timeout == 30s);
+  CHECK_FALSE(config.require_agent);
+  CHECK(config.max_lifetime == 0s);
   CHECK(config.drain_timeout == 30s);
   CHECK(config.retries == 3);
   CHECK(config.max_connections == 0);
@@ -69,6 +72,7 @@ TEST_CASE("reverseProxy: every flag arrives", "[config]") {
                                 "--workers", "3", "--policy", "report", "--policy", "web=round-robin",
                                 "--probe-interval", "100ms", "--probe-timeout", "50ms", "--alive-interval", "1",
                                 "--connect-timeout", "2s", "--idle-timeout", "0", "--fin-timeout", "0.5",
+                                "--require-agent", "--user-timeout", "3s", "--max-lifetime", "8h",
                                 "--drain-timeout", "1m", "--slow-start", "20s", "--retries", "0", "--max-connections", "7",
                                 "--max-connections-per-backend", "5", "--max-connections-per-source", "6",
                                 "--queue-timeout", "250ms", "--max-queue", "8",
@@ -96,6 +100,9 @@ TEST_CASE("reverseProxy: every flag arrives", "[config]") {
   CHECK(config.connect_timeout == 2s);
   CHECK(config.idle_timeout == 0s);
   CHECK(config.fin_timeout == 500ms);
+  CHECK(config.user_timeout == 3s);
+  CHECK(config.require_agent);
+  CHECK(config.max_lifetime == 8h);
   CHECK(config.drain_timeout == 1min);
   CHECK(config.weighted.slow_start == 20s);
   CHECK(config.retries == 0);
@@ -154,6 +161,9 @@ TEST_CASE("reverseProxy: a wrong flag is named, with what would be right", "[con
       {{"--connect-timeout", "0"}, "--connect-timeout", "more than 0"},
       {{"--connect-timeout", "-1"}, "--connect-timeout", ""},
       {{"--idle-timeout", "soon"}, "--idle-timeout", ""},
+      {{"--user-timeout", "1.9s"}, "--user-timeout", "0 or at least 2s"},
+      {{"--user-timeout", "-3"}, "--user-timeout", "out of range"},
+      {{"--max-lifetime", "forever"}, "--max-lifetime", "is not a duration"},
       {{"--retries", "-1"}, "--retries", "100"},
       {{"--retries", "many"}, "--retries", ""},
       {{"--max-connections", "many"}, "--max-connections", ""},

@@ -223,10 +223,11 @@ ProxyUnderTest::ProxyUnderTest(EngineKind engine, const std::vector<Address>& ba
       table_(table_options(options)),
       sources_(options.per_source),
       context_{table_, counters_, log_.log(), {&table_.name_pool(std::string(monitoring::kDefaultPool))},
-               options.connect_timeout, options.retries, {options.idle, options.fin},
+               options.connect_timeout, options.retries, {options.idle, options.fin, options.user, options.lifetime},
                {options.queue_timeout, options.max_queue}, options.per_source > 0 ? &sources_ : nullptr},
       listener_(kLoopback) {
   std::signal(SIGPIPE, SIG_IGN);  // as run_program() does: splice(2) knows no MSG_NOSIGNAL
+  if (options.user > 0s) listener_.probe_idle_clients(options.user);
   for (const Address& backend : backends) add_backend(backend);
   Handler handler = [this](Io& io, Accepted client) { return proxy::serve_client(io, std::move(client), context_); };
   EngineOptions engine_options;

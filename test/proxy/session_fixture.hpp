@@ -141,7 +141,7 @@ class ProxyUnderTest {
   struct Options {
     Duration connect_timeout = 5s;
     int retries = 3;
-    Duration idle = 60s, fin = 30s;
+    Duration idle = 60s, fin = 30s, user = 0s, lifetime = 0s;
     std::size_t max_connections = 4096, idle_workers = 64;
     Duration queue_timeout{};  ///< nobody waits
     std::size_t max_queue = 1024;
@@ -174,7 +174,7 @@ class ProxyUnderTest {
   proxy::BackendTable table_;
   proxy::SourceLimit sources_;
   const proxy::SessionContext context_;
-  const Listener listener_;
+  Listener listener_;
   std::unique_ptr<Engine> engine_;
 };
 
