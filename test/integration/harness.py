@@ -195,7 +195,7 @@ class Proxy(Process):
         self.admin_port = free_port()
         command = [program("reverseProxy"), "--listen", f"{listen}:{self.port}", "--monitor-listen",
                    f"127.0.0.1:{self.probe_port}", "--admin", f"127.0.0.1:{self.admin_port}"]
-        command += STAY_ROOT
+        command += () if "setpriv" in prefix else STAY_ROOT  # who is not root cannot stay it
         for backend in backends:
             command += ["--backend", backend]
         super().__init__(*command, *flags, prefix=prefix)
