@@ -24,8 +24,8 @@ class Listener {
   /// (SO_REUSEPORT, which is set only now, so that a port taken by someone else was noticed).
   [[nodiscard]] Listener twin() const;
   void set_non_blocking() const;
-  /// Clients that are accepted from here on, here or on a twin yet to be made, are asked whether they are still there when
-  /// they are silent (probe_when_idle()).
+  /// Clients that are accepted from here on, here or on a twin yet to be made, are asked whether they are still there
+  /// when they are silent (probe_when_idle()).
   void probe_idle_clients(Duration limit);
 
   /// Gives the socket to another user: the kernel lets only one user's sockets share an address (SO_REUSEPORT).

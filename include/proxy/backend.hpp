@@ -71,6 +71,7 @@ class Backend {
   struct Expired {
     int lost = 0;
     bool contender_won = false;
+    bool ask_again = false;  ///< at once: chance loses one or two in a row, and nobody is to look silent by chance
   };
   Expired expire_probes(TimePoint now, Duration timeout, bool we_slept);
   [[nodiscard]] bool has_outstanding() const { return !outstanding_.empty(); }
@@ -126,19 +127,18 @@ class Backend {
     std::uint64_t nonce = 0;
     bool answered = false;
   };
-  static constexpr std::size_t kMaxOutstanding = 16;
 
   [[nodiscard]] bool judged_by_check() const;
   void start_judging();
   [[nodiscard]] bool permitted() const;
+  [[nodiscard]] double ramp(TimePoint now) const;
   /// Notes an answer to one of the last two probes; false when it is none of them, or has been answered.
   bool first_answer(const monitoring::ProbeResponse& response);
 
   std::vector<Outstanding> outstanding_;
   std::uint32_t next_sequence_ = 1;  ///< 0 is a challenge's
   std::array<Recent, 2> recent_{};   ///< the newest first
-  [[nodiscard]] double ramp(TimePoint now) const;
-
+  int lost_in_row_ = 0;              ///< probes, since the last packet
   const WeightedConfig& config_;
   Estimates estimates_;
   int connect_failures_ = 0;  ///< without a first byte in between, at most 5

@@ -14,7 +14,7 @@ namespace farol::proxy {
 
 enum class Source { agent, configured };
 
-/// Who decides when they disagree: the operator, then failed connections, then the agent, then what is assumed (README).
+/// Who decides when they disagree: the operator, then failed connections, then the agent, then what is assumed.
 enum class State {
   new_,     ///< configured, not yet checked
   up,       ///< reports (or, without an agent, accepts connections)

@@ -10,8 +10,8 @@
 namespace farol {
 namespace {
 
-/// While bytes wait for a closed window the kernel asks more and more seldom, so the last question may be a moment old when
-/// the one before it is two minutes old: it takes some without an answer.
+/// While bytes wait for a closed window the kernel asks more and more seldom, so the last question may be a moment old
+/// when the one before it is two minutes old: it takes some without an answer.
 constexpr int kWindowProbes = 3;
 
 /// TCP_CLOSE: only the C library's header names it.

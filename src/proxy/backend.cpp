@@ -9,6 +9,10 @@ namespace {
 constexpr auto kFirstEjection = std::chrono::seconds(1);
 constexpr auto kLongestEjection = std::chrono::seconds(10);
 constexpr int kMaxFailures = 5;
+/// Remembered of an agent that never answers.
+constexpr std::size_t kMaxOutstanding = 16;
+/// Who does not answer and is not yet silent is asked so many times in a row at each interval.
+constexpr int kAskedInRow = 3;
 /// A row without any packet for this many intervals is forgotten.
 constexpr int kForgottenAfter = 3;
 
@@ -67,6 +71,7 @@ void Backend::adopt(const AgentPath& path, std::uint64_t boot_id, TimePoint now)
 void Backend::heard(TimePoint now) {
   agent.last_packet = now;
   agent.packet_since_check = true;
+  lost_in_row_ = 0;
   if (std::exchange(agent.silent, false) && failing_) next_check = now;
 }
 
@@ -127,10 +132,12 @@ Backend::Expired Backend::expire_probes(TimePoint now, Duration timeout, bool we
     }
     if (probe.voided) return true;
     ++result.lost;
+    ++lost_in_row_;
     estimates_.probe_lost(agent.silent);
     if (contender && probe.sequence >= contender->decided_by) result.contender_won = true;
     return true;
   });
+  result.ask_again = result.lost > 0 && !agent.silent && lost_in_row_ % kAskedInRow != 0;
   return result;
 }
 

@@ -126,7 +126,8 @@ void add_flags(CLI::App& app, Raw& raw, Config& config) {
   add_duration(app, "--probe-interval", config.timers.probe_interval, "between two probes of a back-end");
   add_duration(app, "--probe-timeout", config.timers.probe_timeout, "after which a probe is lost");
   add_duration(app, "--alive-interval", config.timers.alive_interval, "between two checks that an agent is alive");
-  app.add_flag("--require-agent", config.require_agent, "a back-end whose agent is silent is down (static ones have none)");
+  app.add_flag("--require-agent", config.require_agent,
+               "a back-end whose agent is silent is down; static ones have none");
   add_duration(app, "--connect-timeout", config.connect_timeout, "of one connection attempt to a back-end");
   add_duration(app, "--idle-timeout", config.idle_timeout, "without a byte in either direction; 0 = never");
   add_duration(app, "--fin-timeout", config.fin_timeout, "the same once one side has closed its half");

@@ -78,9 +78,9 @@ bool Link::silent(TimePoint now) {
 }
 
 /// The side whose peer is gone, as one behind a broken path is: nothing has come from it for the whole user time-out,
-/// though it was asked. The first look is at the half of that time, so short sessions pay nothing for it; each further one
-/// is when the silence found last could have become long enough. An idle client is probed from the start, for it costs
-/// nothing (Listener); an idle server from here on.
+/// though it was asked. The first look is at the half of that time, so short sessions pay nothing for it; each further
+/// one is when the silence found last could have become long enough. An idle client is probed from the start, for it
+/// costs nothing (Listener); an idle server from here on.
 std::optional<Link::Side> Link::vanished(TimePoint now) {
   if (now < look_at_) return std::nullopt;
   const Duration most = limits_.user;

@@ -49,7 +49,8 @@ struct StaticPool {
   Bench bench;
 };
 
-const std::vector<Policy> kCaring = {Policy::weighted, Policy::least_connections, Policy::round_robin, Policy::source_hash};
+const std::vector<Policy> kCaring = {Policy::weighted, Policy::least_connections, Policy::round_robin,
+                                     Policy::source_hash};
 
 std::uint64_t client(int number) { return static_cast<std::uint64_t>(number) * 0x9e3779b97f4a7c15; }
 

@@ -84,9 +84,9 @@ class Network:
 
     def black_hole(self, name):
         """From here on the machine neither hears nor says anything; its cable stays where it is."""
-        rules = "".join(f"chain {hook} {{ type filter hook {hook} priority 0; policy drop; }}\n" for hook in ("input", "output"))
-        made = subprocess.run([*self.within(name), "nft", "-f", "-"], input=f"table inet hole {{\n{rules}}}\n",
-                              capture_output=True, text=True)
+        chains = [f"chain {at} {{ type filter hook {at} priority 0; policy drop; }}" for at in ("input", "output")]
+        made = subprocess.run([*self.within(name), "nft", "-f", "-"], capture_output=True, text=True,
+                              input="\n".join(["table inet hole {", *chains, "}", ""]))
         if made.returncode != 0:
             raise unittest.SkipTest(f"no packet filter here: {made.stderr.strip()}")
 

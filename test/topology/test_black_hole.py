@@ -1,5 +1,6 @@
-"""Peers that vanish without a word: the path to them swallows every packet, as after a power cut or behind a firewall that
-forgot them. Sessions with them end within --user-timeout, idle ones and those with data in flight, on every engine."""
+"""Peers that vanish without a word: the path to them swallows every packet, as after a power cut or behind a firewall
+that forgot them. Sessions with them end within --user-timeout, idle or with data in flight, on every engine.
+"""
 
 import os
 import re
@@ -56,9 +57,9 @@ class BlackHole(TestCase):
     def start_proxy(self, engine):
         number = ENGINES.index(engine)
         proxy = self.started(Process(
-            program("reverseProxy"), "--listen", f"{V4['s3']}:{PROXY_PORT + number}", "--monitor-listen",
-            f"{V4['s3']}:{5555 + number}", "--admin", "off", "--engine", engine, "--backend", f"{V4['s1']}:{SERVICE_PORT}",
-            "--user-timeout", f"{TIMEOUT}s", "--probe-interval", "60s", "--alive-interval", "61s",
+            program("reverseProxy"), "--engine", engine, "--admin", "off", "--user-timeout", f"{TIMEOUT}s",
+            "--listen", f"{V4['s3']}:{PROXY_PORT + number}", "--monitor-listen", f"{V4['s3']}:{5555 + number}",
+            "--backend", f"{V4['s1']}:{SERVICE_PORT}", "--probe-interval", "60s", "--alive-interval", "61s",
             prefix=self.network.within("s3")))
         proxy.wait_for('msg="listening"')
         return proxy
