@@ -28,7 +28,7 @@ class Backend {
   const std::string pool_name;
   const Source source;
 
-  double weight = 1;    ///< this and the next two: as configured, set before it is first refreshed
+  double weight = 1;  ///< this and the next two: as configured, set before it is first refreshed
   bool backup = false;
   std::uint32_t max_connections = 0;  ///< ours at once; 0: no limit
 
@@ -52,7 +52,6 @@ class Backend {
     bool leaving = false;   ///< it deregistered
   };
   AgentInfo agent;
-
   std::optional<Contender> contender;
   std::uint64_t conflicts = 0;
 
@@ -132,13 +131,13 @@ class Backend {
 
   [[nodiscard]] bool judged_by_check() const;
   [[nodiscard]] bool permitted() const;
+  [[nodiscard]] double ramp(TimePoint now) const;
   /// Notes an answer to one of the last two probes; false when it is none of them, or has been answered.
   bool first_answer(const monitoring::ProbeResponse& response);
 
   std::vector<Outstanding> outstanding_;
   std::uint32_t next_sequence_ = 1;  ///< 0 is a challenge's
   std::array<Recent, 2> recent_{};   ///< the newest first
-  [[nodiscard]] double ramp(TimePoint now) const;
 
   const WeightedConfig& config_;
   Estimates estimates_;
