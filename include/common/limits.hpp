@@ -17,8 +17,8 @@ struct ProcessLimits {
 /// Raises the soft descriptor limit to the hard one and reads what there is. Called once by main, before any thread.
 ProcessLimits raise_and_read_limits();
 
-/// The files that may limit the tasks of a process, from its /proc/PID/cgroup: those of its own control group and of all
-/// above it, in either version of control groups.
+/// The files that may limit the tasks of a process, from its /proc/PID/cgroup: those of its own control group and of
+/// all above it, in either version of control groups.
 std::vector<std::string> task_limit_files(std::string_view cgroups);
 
 /// How much of a server fits into the limits.
@@ -28,9 +28,9 @@ struct Capacity {
   std::string bound_by;  ///< the limit that keeps it from being more, with its value
 };
 
-/// Pipes first, two descriptors each: those that are wanted, but no more than an eighth of the descriptors. Then connections:
-/// two sockets each (a client that waits has a bell instead of the second), and as many threads as the engine uses for
-/// one. Some are kept for the rest of the process. One connection always fits.
+/// Pipes first, two descriptors each: those that are wanted, but no more than an eighth of the descriptors. Then
+/// connections: two sockets each (a client that waits has a bell instead of the second), and as many threads as the
+/// engine uses for one. Some are kept for the rest of the process. One connection always fits.
 Capacity capacity_within(const ProcessLimits& limits, std::size_t threads_per_connection, std::size_t pipes_wanted);
 
 }  // namespace farol

@@ -30,6 +30,8 @@ class Backend {
 
   double weight = 1;    ///< this and the next two: as configured, set before it is first refreshed
   bool backup = false, require_agent = false;
+  double weight = 1;  ///< this and the next two: as configured, set before it is first refreshed
+  bool backup = false;
   std::uint32_t max_connections = 0;  ///< ours at once; 0: no limit
 
   [[nodiscard]] State state(TimePoint now) const;
@@ -51,7 +53,6 @@ class Backend {
     bool leaving = false;   ///< it deregistered
   };
   AgentInfo agent;
-
   std::optional<Contender> contender;
   std::uint64_t conflicts = 0;
 
@@ -139,6 +140,7 @@ class Backend {
   std::uint32_t next_sequence_ = 1;  ///< 0 is a challenge's
   std::array<Recent, 2> recent_{};   ///< the newest first
   int lost_in_row_ = 0;              ///< probes, since the last packet
+
   const WeightedConfig& config_;
   Estimates estimates_;
   int connect_failures_ = 0;  ///< without a first byte in between, at most 5

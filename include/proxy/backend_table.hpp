@@ -95,9 +95,9 @@ class BackendTable {
 /// The central word of the report, see docs/GLOSSARY.md.
 using EstadoGlobalServidores = BackendTable;
 
-/// One connection's claim on a back-end, counted from the choice to the end. Gives the count back when it goes, and the room
-/// to who waits for it. Used by one session; borrows the table and the pool, which is one that clients are sent to and so
-/// stays for good. To be moved only before the meter is in use.
+/// One connection's claim on a back-end, counted from the choice to the end. Gives the count back when it goes, and the
+/// room to who waits for it. Used by one session; borrows the table and the pool, which is one that clients are sent to
+/// and so stays for good. To be moved only before the meter is in use.
 class Lease {
  public:
   Lease(BackendTable& table, Pool& pool, const Choice& choice, TimePoint now);

@@ -30,11 +30,11 @@ struct Standing {
   Explained told;             ///< for explanations; components without own load
 };
 
-/// The back-ends of one pool as the choice sees them: contiguous arrays under a lock that is held for one scan. Choosing
-/// and counting is one critical section. Relays do not take the lock: they count in BackendSignals and mark in `changed`
-/// what the next choice has to look at. For whom there is nobody a place in the queue is kept: who waits is served, first
-/// come first served, by whoever makes room. Owned by the table, which calls everything but what sessions do: choose, join,
-/// leave and serve, on any thread.
+/// The back-ends of one pool as the choice sees them: contiguous arrays under a lock that is held for one scan.
+/// Choosing and counting is one critical section. Relays do not take the lock: they count in BackendSignals and mark in
+/// `changed` what the next choice has to look at. For whom there is nobody a place in the queue is kept: who waits is
+/// served, first come first served, by whoever makes room. Owned by the table, which calls everything but what sessions
+/// do: choose, join, leave and serve, on any thread.
 class Pool {
  public:
   Pool(std::string name, Policy policy, const WeightedConfig& config, std::size_t capacity);

@@ -8,9 +8,9 @@
 
 namespace farol::proxy {
 
-/// A client that waits for a back-end. Two may end that before its time: who makes room in the pool, and the engine, which
-/// supervises this instead of the session's link and notices within its tick that the client is gone. Lives in the session's
-/// coroutine, which alone waits; the others ring.
+/// A client that waits for a back-end. Two may end that before its time: who makes room in the pool, and the engine,
+/// which supervises this instead of the session's link and notices within its tick that the client is gone. Lives in
+/// the session's coroutine, which alone waits; the others ring.
 class Queued final : public Waiter, public Supervised {
  public:
   /// Throws std::system_error when there is no descriptor to have.

@@ -11,8 +11,8 @@
 namespace farol::proxy {
 
 /// How many connections each source has at once, so that none has too many. A source is an IPv4 address or an IPv6 /64,
-/// which is what one customer gets. Remembers those that are here, no others. Owned by the server, outlives the sessions; any
-/// thread.
+/// which is what one customer gets. Remembers those that are here, no others. Owned by the server, outlives the
+/// sessions; any thread.
 class SourceLimit {
  public:
   explicit SourceLimit(std::uint32_t most) : most_(most) {}

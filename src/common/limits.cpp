@@ -28,7 +28,8 @@ void lower(ProcessLimits& limits, std::size_t threads, const std::string& by) {
   limits.threads_by = by;
 }
 
-/// The same for the number in a file of the kernel, of which a thread takes `each`. There may be none ("max", no such file).
+/// The same for the number in a file of the kernel, of which a thread takes `each`. There may be none ("max", no such
+/// file).
 void lower_to_file(ProcessLimits& limits, const std::string& path, std::size_t each = 1) {
   std::ifstream file(path);
   std::size_t number = 0;

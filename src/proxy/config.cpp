@@ -102,7 +102,8 @@ void add_limits(CLI::App& app, Config& config) {
     app.add_option(flag, value, what)->capture_default_str()->check(CLI::Range(0U, kMostConnections));
   };
   add("--max-connections", config.max_connections, "clients served at once; 0 = what the limits allow");
-  add("--max-connections-per-backend", config.max_connections_per_backend, "of this proxy to each back-end; 0 = no limit");
+  add("--max-connections-per-backend", config.max_connections_per_backend,
+      "of this proxy to each back-end; 0 = no limit");
   add("--max-connections-per-source", config.max_connections_per_source,
       "from one IPv4 address or IPv6 /64; 0 = no limit");
   add_duration(app, "--queue-timeout", config.queue_timeout, "that a client waits for a back-end; 0 = never");
@@ -113,7 +114,9 @@ void add_flags(CLI::App& app, Raw& raw, Config& config) {
   app.add_option("--listen", raw.listen, "client side, ADDR:PORT[=POOL], repeatable")->default_str(":80")
       ->take_all();
   app.add_option("--monitor-listen", raw.monitor_listen, "UDP ADDR:PORT where agents register")->capture_default_str();
-  app.add_option("--backend", raw.backends, "static back-end without an agent, ADDR:PORT[,weight=N][,backup][,max-connections=N][,pool=NAME], repeatable")
+  app.add_option("--backend", raw.backends,
+                 "static back-end without an agent, "
+                 "ADDR:PORT[,weight=N][,backup][,max-connections=N][,pool=NAME], repeatable")
       ->take_all();
   add_choice(app, "--engine", config.engine, {{"threads", EngineKind::threads}, {"events", EngineKind::events}, {"epoll", EngineKind::epoll}},
              "who runs the relays: a thread per connection, or a reactor per core (events: io_uring if permitted)");

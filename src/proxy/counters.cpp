@@ -6,7 +6,8 @@ namespace farol::proxy {
 namespace {
 
 constexpr std::array<const char*, kRejections> kRejectionNames = {
-    "limit", "source_limit", "no_backend", "queue_full", "queue_timeout", "connect_failed", "no_thread", "no_resources"};
+    "limit",         "source_limit",   "no_backend", "queue_full",
+    "queue_timeout", "connect_failed", "no_thread",  "no_resources"};
 
 }  // namespace
 

@@ -122,8 +122,8 @@ std::optional<Pick> Pool::pick(const Request& request) {
   return proxy::choose(policy, candidates(), all_open_ == 0 ? config_.idle_tie : config_.tie, request.client);
 }
 
-/// After a failed attempt, or when all of the exposed tier are full: without those that were tried, tier by tier. But to
-/// one that looks dead nobody goes while a healthy one is merely full.
+/// After a failed attempt, or when all of the exposed tier are full: without those that were tried, tier by tier. But
+/// to one that looks dead nobody goes while a healthy one is merely full.
 std::optional<Pick> Pool::pick_untried(const Request& request) {
   std::optional<Pick> found;
   bool healthy_full = false;
@@ -202,8 +202,8 @@ void Pool::serve(TimePoint now) {
   if (!queue_.empty()) serve_queue(now);
 }
 
-/// In the order of their coming. Only who has tried somebody already may be left behind: nobody else is pickier than the
-/// next. All keys are looked at anew, for a connection marks its back-end before it is counted as ended.
+/// In the order of their coming. Only who has tried somebody already may be left behind: nobody else is pickier than
+/// the next. All keys are looked at anew, for a connection marks its back-end before it is counted as ended.
 void Pool::serve_queue(TimePoint now) {
   expose(exposed_);
   for (auto next = queue_.begin(); next != queue_.end();) {

@@ -13,8 +13,8 @@ namespace {
 /// How long a reset waits for the bytes before it.
 constexpr auto kResetGrace = std::chrono::milliseconds(200);
 
-/// The end of a wait in the queue, however it comes about: what was chosen becomes the lease, and the engine supervises the
-/// link again.
+/// The end of a wait in the queue, however it comes about: what was chosen becomes the lease, and the engine supervises
+/// the link again.
 struct Place {
   Queued& client;
   Supervision& supervision;

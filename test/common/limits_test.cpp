@@ -43,9 +43,9 @@ TEST_CASE("limits: one connection always fits", "[limits]") {
 }
 
 TEST_CASE("limits: a control group's tasks are limited by its own file and by those above", "[limits]") {
-  CHECK(task_limit_files("0::/system.slice/farol.service\n") == Files{"/sys/fs/cgroup/system.slice/farol.service/pids.max",
-                                                                      "/sys/fs/cgroup/system.slice/pids.max",
-                                                                      "/sys/fs/cgroup/pids.max"});
+  CHECK(task_limit_files("0::/system.slice/farol.service\n") ==
+        Files{"/sys/fs/cgroup/system.slice/farol.service/pids.max", "/sys/fs/cgroup/system.slice/pids.max",
+              "/sys/fs/cgroup/pids.max"});
   CHECK(task_limit_files("0::/\n") == Files{"/sys/fs/cgroup/pids.max"});
   CHECK(task_limit_files("9:memory:/x\n8:cpu,pids:/a\n1:name=systemd:/b\n") ==
         Files{"/sys/fs/cgroup/pids/a/pids.max", "/sys/fs/cgroup/pids/pids.max"});

@@ -97,8 +97,8 @@ def wait_until(condition, seconds=10, what="the condition"):
 
 
 class Process:
-    """A program under test. Its output is read as it comes; `wait_for` finds a line in it, old or new. `limit` is called in
-    the child before the program starts."""
+    """A program under test. Its output is read as it comes; `wait_for` finds a line in it, old or new. `limit` is
+    called in the child before the program starts."""
 
     def __init__(self, *command, prefix=(), env=None, cwd=None, limit=None):
         self.command = [*prefix, *map(str, command)]

@@ -1,4 +1,4 @@
-"""The real program at its limits: the queue for back-ends, the shares of back-ends and sources, and what the process may have."""
+"""The real program at its limits: the queue, the shares of back-ends and sources, what the process may have."""
 
 import resource
 import signal
@@ -163,7 +163,8 @@ class Limits(TestCase):
     def test_what_is_asked_beyond_the_limits_is_said_at_start(self):
         def few_descriptors():
             resource.setrlimit(resource.RLIMIT_NOFILE, (512, 1024))
-        ports = ("--listen", f"127.0.0.1:{free_port()}", "--monitor-listen", f"127.0.0.1:{free_udp_port()}", "--admin", "off")
+        ports = ("--listen", f"127.0.0.1:{free_port()}", "--monitor-listen", f"127.0.0.1:{free_udp_port()}",
+                 "--admin", "off")
         command = [program("reverseProxy"), "--engine", self.engine, *ports]
         asked = self.started(Process(*command, "--max-connections", "5000", limit=few_descriptors))
         line = asked.wait_for("too low for --max-connections").string
