@@ -28,10 +28,9 @@ class Backend {
   const std::string pool_name;
   const Source source;
 
-  double weight = 1;    ///< this and the next two: as configured, set before it is first refreshed
+  // As configured, set before it is first refreshed.
+  double weight = 1;
   bool backup = false, require_agent = false;
-  double weight = 1;  ///< this and the next two: as configured, set before it is first refreshed
-  bool backup = false;
   std::uint32_t max_connections = 0;  ///< ours at once; 0: no limit
 
   [[nodiscard]] State state(TimePoint now) const;
