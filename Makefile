@@ -63,12 +63,7 @@ TRANSFER_TOOLS  := $(addprefix $(OUT)/bench/,delay_relay path_probe)
 STUDY := $(patsubst %.cpp,$(OBJ)/%.o,$(filter-out %/study.cpp,$(wildcard bench/study/*.cpp)))
 # The runner is Catch's own code, which needs no sanitizer: the variants share it. First, for it takes longest.
 RUNNER := build/obj/test/main.o
-# Under TSan only what has threads is tested.
-TESTS := $(wildcard test/*/*.cpp)
-ifeq ($(VARIANT),tsan)
-  TESTS := $(shell grep -lE 'Thread|fixture|atomic' $(TESTS))
-endif
-TEST_OBJ := $(RUNNER) $(patsubst %.cpp,$(OBJ)/%.o,$(sort $(TESTS)))
+TEST_OBJ := $(RUNNER) $(patsubst %.cpp,$(OBJ)/%.o,$(wildcard test/*/*.cpp))
 
 .PHONY: all programs unit test check asan tsan bench bench-choice bench-tools agent install clean
 .DELETE_ON_ERROR:

@@ -5,8 +5,8 @@
 #include <optional>
 
 #include "common/engine.hpp"
-#include "common/listener.hpp"
 #include "common/limits.hpp"
+#include "common/listener.hpp"
 #include "common/log.hpp"
 #include "common/privileges.hpp"
 #include "http/server.hpp"

@@ -1,10 +1,10 @@
 #include "common/privileges.hpp"
 
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <catch2/catch.hpp>
 #include <fstream>
+#include <functional>
 #include <string>
 
 #include "common/error.hpp"

@@ -39,6 +39,7 @@ class Privileges(TestCase):
             for powers in ("CapEff", "CapPrm"):
                 self.assertEqual(int(field(f"{pid}/task/{task}", powers)[0], 16), ONLY_LOW_PORTS)
             self.assertEqual(field(f"{pid}/task/{task}", "NoNewPrivs"), ["1"])
+        self.assertEqual(os.stat(f"/proc/{pid}/environ").st_uid, 0, "its own user may not look into it")
 
     def test_it_serves_as_nobody(self):
         web = self.started(WebServer("one"))

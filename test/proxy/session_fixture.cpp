@@ -20,6 +20,7 @@
 #include <random>
 #include <sstream>
 #include <stdexcept>
+#include <utility>
 
 #include "common/error.hpp"
 #include "common/thread.hpp"
