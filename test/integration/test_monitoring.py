@@ -308,6 +308,8 @@ class Explanations(MonitoringTest):
         self.agent(proxy, full.port, "--fixed-report", "cpu=100,mem=100,tcp=100")
         for service in (idle, full):
             proxy.wait_state(service.at, "up")
+        # Up is who registered; before its first answer to a probe an agent has said nothing of its load.
+        wait_until(lambda: all(row["cpu"] is not None for row in proxy.status()["backends"]), 5, "reports")
         self.assertEqual(self.answers(proxy, 2), ["idle", "idle"])
         decision = json.loads(self.proxyctl(proxy, "explain", "--json"))["decisions"][0]
         self.assertEqual((decision["policy"], decision["chosen"], decision["candidates"]), ("weighted", idle.at, 2))
