@@ -93,6 +93,8 @@ class Channel {
 
 /// The outcome of an outgoing connection attempt.
 enum class ConnectResult { connected, refused, unreachable, timed_out, no_resources, cut };
+/// What an error of connect(2) means; 0 is none. `no_resources`: it is this machine's, and says nothing of the server.
+ConnectResult connect_error(int error);
 
 /// Connects `channel` (fresh from open_stream) to `target`.
 Task<ConnectResult> connect_stream(Channel& channel, Address target, TimePoint deadline);

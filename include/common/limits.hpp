@@ -1,5 +1,7 @@
 #pragma once
 
+#include <sys/types.h>
+
 #include <cstddef>
 #include <string>
 #include <string_view>
@@ -14,8 +16,9 @@ struct ProcessLimits {
   std::string threads_by;  ///< which of the limits on threads is the lowest
 };
 
-/// Raises the soft descriptor limit to the hard one and reads what there is. Called once by main, before any thread.
-ProcessLimits raise_and_read_limits();
+/// Raises the soft descriptor limit to the hard one and reads what there is for `user`, who this process runs as, or will
+/// before it starts a thread: the limit on a user's processes does not bind root. Called once by main.
+ProcessLimits raise_and_read_limits(uid_t user);
 
 /// The files that may limit the tasks of a process, from its /proc/PID/cgroup: those of its own control group and of
 /// all above it, in either version of control groups.

@@ -27,7 +27,8 @@ struct Silence {
 };
 Silence silence_of(const Fd& socket);
 
-enum class ConnectStart { done, pending, failed };
+/// `no_resources`: this machine's, which says nothing of the target.
+enum class ConnectStart { done, pending, failed, no_resources };
 /// Starts a connect on a non-blocking socket; `pending` is decided when it turns writable.
 ConnectStart start_connect(const Fd& socket, const Address& target);
 

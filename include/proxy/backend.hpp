@@ -27,6 +27,7 @@ class Backend {
   const BackendKey key;
   const std::string pool_name;
   const Source source;
+  Pool* pool = nullptr;  ///< set by Pool::add()
 
   // As configured, set before it is first refreshed.
   double weight = 1;
@@ -114,20 +115,6 @@ class Backend {
   void take_load(const monitoring::ProbeResponse& response, TimePoint now);
 
  private:
-  struct Outstanding {
-    std::uint32_t sequence = 0;
-    std::uint64_t nonce = 0;
-    TimePoint sent{}, deadline{};
-    bool voided = false;  ///< an answer is welcome, its absence means nothing
-    bool late = false;    ///< answered, but too late
-  };
-  /// One of the last two probes: what a Deregister must name, and what a late answer may still answer.
-  struct Recent {
-    std::uint32_t sequence = 0;
-    std::uint64_t nonce = 0;
-    bool answered = false;
-  };
-
   [[nodiscard]] bool judged_by_check() const;
   void start_judging();
   [[nodiscard]] bool permitted() const;
@@ -135,9 +122,9 @@ class Backend {
   /// Notes an answer to one of the last two probes; false when it is none of them, or has been answered.
   bool first_answer(const monitoring::ProbeResponse& response);
 
-  std::vector<Outstanding> outstanding_;
+  std::vector<OutstandingProbe> outstanding_;
   std::uint32_t next_sequence_ = 1;  ///< 0 is a challenge's
-  std::array<Recent, 2> recent_{};   ///< the newest first
+  std::array<RecentProbe, 2> recent_{};   ///< the newest first
   int lost_in_row_ = 0;              ///< probes, since the last packet
 
   const WeightedConfig& config_;

@@ -100,7 +100,15 @@ using EstadoGlobalServidores = BackendTable;
 /// and so stays for good. To be moved only before the meter is in use.
 class Lease {
  public:
-  Lease(BackendTable& table, Pool& pool, const Choice& choice, TimePoint now);
+  Lease(BackendTable& table, const Choice& choice, TimePoint now);
+  Lease(Lease&&) noexcept = default;
+  Lease& operator=(Lease&&) = delete;
+  ~Lease() {
+    if (!meter_.counts()) return;
+    Pool& pool = *backend_->pool;
+    meter_.end();
+    if (pool.waiting() > 0) pool.serve(Clock::now());
+  }
 
   [[nodiscard]] const Address& address() const { return backend_->key.address; }
   [[nodiscard]] std::uint64_t id() const { return backend_->id; }
@@ -114,23 +122,8 @@ class Lease {
   [[nodiscard]] const ConnectionMeter& meter() const { return meter_; }
 
  private:
-  /// Serves who waits, if anybody does, when it goes. The meter's count has been given back by then.
-  class Room {
-   public:
-    explicit Room(Pool& pool) : pool_(&pool) {}
-    Room(Room&& other) noexcept : pool_(std::exchange(other.pool_, nullptr)) {}
-    Room& operator=(Room&&) = delete;
-    ~Room() {
-      if (pool_ != nullptr && pool_->waiting() > 0) pool_->serve(Clock::now());
-    }
-
-   private:
-    Pool* pool_;
-  };
-
   BackendTable* table_;
   Backend* backend_;
-  Room room_;  // before the meter: goes after it
   ConnectionMeter meter_;
 
  public:

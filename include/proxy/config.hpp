@@ -49,7 +49,7 @@ struct Config {
   std::size_t max_connections = 0;         ///< 0: as many as the limits of the process allow
   std::uint32_t max_connections_per_backend = 0, max_connections_per_source = 0;  ///< 0: no limit
   std::size_t max_queue = 1024;            ///< clients of one pool waiting for a back-end
-  Duration queue_timeout = std::chrono::seconds(1);
+  Duration queue_timeout = std::chrono::milliseconds(900);
   std::string key_file;
   std::string user;                        ///< whom to become when started as root; empty: farol, else nobody
   std::vector<Cidr> allow;                 ///< empty: everyone with a key, else loopback, private and link-local

@@ -11,7 +11,7 @@
 namespace farol::proxy {
 
 /// Why a client was closed without having been served.
-enum class Rejection {
+enum class Rejection : std::uint8_t {
   limit,
   source_limit,
   no_backend,

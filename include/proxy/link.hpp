@@ -34,13 +34,12 @@ class Link final : public Supervised {
   /// Takes the socket of a connection attempt, in place of the previous one.
   void open_server(Fd socket);
   void close_server();
-  /// From here on the limits count, and the meter hears who speaks. It outlives the relays.
+  /// From here on the limits count, from when the meter's connection stood, and the meter hears who speaks. It outlives
+  /// the relays.
   void start(ConnectionMeter& meter) {
     meter_ = &meter;
-    const TimePoint now = Clock::now();
-    touch_at(now);
-    if (limits_.user > Duration::zero()) look_at_ = now + limits_.user / 2;
-    if (limits_.lifetime > Duration::zero()) ends_at_ = now + limits_.lifetime;
+    touch_at(meter.connected_at());
+    if (limits_.user > Duration::zero()) look_at_ = meter.connected_at() + limits_.user / 2;
     started_.store(true, std::memory_order_release);
   }
 
@@ -57,11 +56,11 @@ class Link final : public Supervised {
   }
   /// One side has closed its half: from here on the FIN limit counts. True when the other side had already.
   bool half_close(Side side) {
-    if (side == Side::client) client_closed_.store(true, std::memory_order_relaxed);
-    return half_closed_.exchange(true, std::memory_order_relaxed);
+    const std::uint8_t closed = side == Side::client ? kHalfClosed | kClientClosed : kHalfClosed;
+    return (closed_.fetch_or(closed, std::memory_order_relaxed) & kHalfClosed) != 0;
   }
   /// The client has closed its half, or all.
-  [[nodiscard]] bool client_closed() const { return client_closed_.load(std::memory_order_relaxed); }
+  [[nodiscard]] bool client_closed() const { return (closed_.load(std::memory_order_relaxed) & kClientClosed) != 0; }
   /// Until when the last bytes to a side whose other half is closed may take.
   [[nodiscard]] TimePoint fin_deadline(TimePoint now) const;
 
@@ -73,6 +72,9 @@ class Link final : public Supervised {
   void cut(bool timed_out) override;
 
  private:
+  static constexpr std::uint8_t kHalfClosed = 1, kClientClosed = 2;  ///< bits of closed_
+
+  [[nodiscard]] bool too_old(TimePoint now) const;
   [[nodiscard]] Duration limit(bool half_closed) const;
   bool silent(TimePoint now);
   std::optional<Side> vanished(TimePoint now);
@@ -86,14 +88,14 @@ class Link final : public Supervised {
   const Limits& limits_;
   std::atomic<Clock::rep> last_activity_{0};
   ConnectionMeter* meter_ = nullptr;
-  std::atomic<bool> half_closed_{false}, client_closed_{false}, started_{false};
+  std::atomic<std::uint8_t> closed_{0};
+  std::atomic<bool> started_{false};
   std::atomic<End> end_{End::open};
-  // From here to the channels: only expired() and the cut that follows it.
-  End expired_as_ = End::timed_out;
-  bool half_silent_ = false, probing_ = false;
+  // From here to the channels: of expired() alone.
+  bool half_silent_ : 1 = false;
+  bool probing_ : 1 = false;
   std::uint32_t acknowledged_ = 0;  ///< by both peers, when the second half of a silence began
   TimePoint look_at_ = kNever;      ///< when the peers may have been silent for too long
-  TimePoint ends_at_ = kNever;
   Channel client_;
   std::optional<Channel> server_ GUARDED_BY(mutex_);
 };

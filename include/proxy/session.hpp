@@ -26,7 +26,7 @@ struct SessionContext {
   int retries = 0;  ///< further attempts, each on another back-end
   Link::Limits limits;
   struct Queue {
-    Duration timeout{};    ///< zero: nobody waits
+    Duration timeout{};    ///< of all waits of one client; zero: nobody waits
     std::size_t most = 0;  ///< waiting at once, in each pool
   };
   Queue queue;  ///< of clients for whom there is no back-end
@@ -40,14 +40,18 @@ class Session final : private Relayed {
   static Task<> serve(Io& io, Accepted client, const SessionContext& context);
 
  private:
+  /// Why a client was not served.
+  enum class Refusal : std::uint8_t;
+
   /// `client` lives as long as the session.
   Session(Io& io, Accepted& client, const SessionContext& context);
 
   /// Without a lease afterwards no back-end was reached.
   Task<> connect(Io& io, Supervision& supervision);
   /// Waits until somebody may be chosen, and takes the lease; refuses the client when it waited in vain.
-  Task<> queue(Io& io, Supervision& supervision, const Request& request, std::optional<Lease>& lease);
-  void refuse(const char* cause, std::optional<Rejection> reason);
+  Task<> queue(Io& io, Supervision& supervision, const Request& request, TimePoint deadline,
+               std::optional<Lease>& lease);
+  [[nodiscard]] static Refusal refusal_of(ConnectResult failed);
   Task<> relay_ended(Io& io, const Flow& flow) override;
   Task<> end_client(Io& io);
   Task<> reset_server(Io& io);
@@ -63,8 +67,7 @@ class Session final : private Relayed {
   const TimePoint started_;
   std::optional<Lease> lease_;  ///< once a back-end was reached
   int retries_ = 0;
-  const char* refused_as_ = nullptr;  ///< the cause when no back-end was reached
-  std::optional<Rejection> refusal_;  ///< as what that is counted
+  std::optional<Refusal> refused_;  ///< as long as no back-end is reached, or when no thread can relay
   Flow in_{Link::Side::client}, out_{Link::Side::server};
 };
 

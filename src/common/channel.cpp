@@ -29,6 +29,8 @@ IoResult result_of_answer(int answer) {
   return result_of(answer < 0 ? -1 : answer);
 }
 
+}  // namespace
+
 ConnectResult connect_error(int error) {
   switch (error) {
     case 0: return ConnectResult::connected;
@@ -41,8 +43,6 @@ ConnectResult connect_error(int error) {
     default: return ConnectResult::unreachable;
   }
 }
-
-}  // namespace
 
 Channel::~Channel() {
   if (readiness.slot != kNoSlot) io_.forget(*this);

@@ -38,7 +38,7 @@ void lower_to_file(ProcessLimits& limits, const std::string& path, std::size_t e
 
 }  // namespace
 
-ProcessLimits raise_and_read_limits() {
+ProcessLimits raise_and_read_limits(uid_t user) {
   rlimit files{};
   ::getrlimit(RLIMIT_NOFILE, &files);
   files.rlim_cur = files.rlim_max;
@@ -53,7 +53,7 @@ ProcessLimits raise_and_read_limits() {
   lower_to_file(limits, "/proc/sys/vm/max_map_count", 2);  // a stack is a mapping with a guard page beside it
   for (const std::string& path : task_limit_files(text_of("/proc/self/cgroup"))) lower_to_file(limits, path);
   rlimit processes{};
-  if (::getrlimit(RLIMIT_NPROC, &processes) == 0 && processes.rlim_cur != RLIM_INFINITY)
+  if (user != 0 && ::getrlimit(RLIMIT_NPROC, &processes) == 0 && processes.rlim_cur != RLIM_INFINITY)
     lower(limits, static_cast<std::size_t>(processes.rlim_cur), "ulimit -u");
   return limits;
 }

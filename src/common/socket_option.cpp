@@ -7,6 +7,8 @@
 #include <algorithm>
 #include <cerrno>
 
+#include "common/channel.hpp"
+
 namespace farol {
 namespace {
 
@@ -63,7 +65,8 @@ Silence silence_of(const Fd& socket) {
 ConnectStart start_connect(const Fd& socket, const Address& target) {
   const SockAddr raw = target.raw();
   if (::connect(socket.get(), raw.get(), raw.size) == 0) return ConnectStart::done;
-  return errno == EINPROGRESS ? ConnectStart::pending : ConnectStart::failed;
+  if (errno == EINPROGRESS) return ConnectStart::pending;
+  return connect_error(errno) == ConnectResult::no_resources ? ConnectStart::no_resources : ConnectStart::failed;
 }
 
 }  // namespace farol

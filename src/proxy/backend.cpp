@@ -79,14 +79,14 @@ monitoring::ProbeRequest Backend::make_probe(std::uint64_t nonce, TimePoint now,
   if (outstanding_.size() >= kMaxOutstanding) outstanding_.erase(outstanding_.begin());
   const std::uint32_t sequence = next_sequence_++;
   outstanding_.push_back({sequence, nonce, now, now + timeout});
-  recent_ = {Recent{sequence, nonce}, recent_[0]};
+  recent_ = {RecentProbe{sequence, nonce}, recent_[0]};
   return {sequence, nonce, false};
 }
 
 Backend::Answer Backend::take_response(const monitoring::ProbeResponse& response, TimePoint arrival,
                                        Duration timeout) {
   const bool first = first_answer(response);
-  const auto probe = std::find_if(outstanding_.begin(), outstanding_.end(), [&](const Outstanding& o) {
+  const auto probe = std::find_if(outstanding_.begin(), outstanding_.end(), [&](const OutstandingProbe& o) {
     return o.sequence == response.sequence && o.nonce == response.nonce && !o.late;
   });
   if (probe == outstanding_.end()) return first ? Answer::late : Answer::wrong_nonce;
@@ -115,7 +115,7 @@ void Backend::take_load(const monitoring::ProbeResponse& response, TimePoint now
 }
 
 bool Backend::first_answer(const monitoring::ProbeResponse& response) {
-  for (Recent& probe : recent_)
+  for (RecentProbe& probe : recent_)
     if (probe.sequence == response.sequence && probe.nonce == response.nonce && probe.nonce != 0)
       return !std::exchange(probe.answered, true);
   return false;
@@ -123,7 +123,7 @@ bool Backend::first_answer(const monitoring::ProbeResponse& response) {
 
 Backend::Expired Backend::expire_probes(TimePoint now, Duration timeout, bool we_slept) {
   Expired result;
-  std::erase_if(outstanding_, [&](Outstanding& probe) {
+  std::erase_if(outstanding_, [&](OutstandingProbe& probe) {
     if (now < probe.deadline) return false;
     if (we_slept && !probe.voided) {  // its answer may be waiting in the socket: one more time-out, no loss
       probe.voided = true;
@@ -143,7 +143,7 @@ Backend::Expired Backend::expire_probes(TimePoint now, Duration timeout, bool we
 
 bool Backend::is_outstanding(std::uint32_t sequence, std::uint64_t nonce) const {
   return std::any_of(outstanding_.begin(), outstanding_.end(),
-                     [&](const Outstanding& o) { return o.sequence == sequence && o.nonce == nonce; });
+                     [&](const OutstandingProbe& o) { return o.sequence == sequence && o.nonce == nonce; });
 }
 
 bool Backend::recent_nonce(std::uint64_t nonce) const {

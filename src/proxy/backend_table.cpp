@@ -77,7 +77,7 @@ Pool& BackendTable::name_pool(const std::string& name) {
 std::optional<Lease> BackendTable::acquire(Pool& pool, const Request& request) {
   auto choice = pool.choose(request);
   if (!choice) return std::nullopt;
-  return std::optional<Lease>(std::in_place, *this, pool, *choice, request.now);
+  return std::optional<Lease>(std::in_place, *this, *choice, request.now);
 }
 
 void BackendTable::publish(Backend& backend, Pool& pool, TimePoint now) {
@@ -213,10 +213,9 @@ void BackendTable::closed_early(Backend& backend, TimePoint now) {
   refresh(backend, now);
 }
 
-Lease::Lease(BackendTable& table, Pool& pool, const Choice& choice, TimePoint now)
+Lease::Lease(BackendTable& table, const Choice& choice, TimePoint now)
     : table_(&table),
       backend_(choice.backend),
-      room_(pool),
       meter_(backend_->signals, now),
       score(choice.score),
       runner_up(choice.runner_up) {}

@@ -23,8 +23,7 @@ void Link::close_server() {
 }
 
 void Link::finish(bool reset_server) {
-  half_closed_.store(true, std::memory_order_relaxed);
-  if (reset_server) client_closed_.store(true, std::memory_order_relaxed);
+  closed_.fetch_or(reset_server ? kHalfClosed | kClientClosed : kHalfClosed, std::memory_order_relaxed);
   SpinLock lock(mutex_);
   client_.shut_down();
   if (!server_) return;
@@ -49,27 +48,32 @@ TimePoint Link::fin_deadline(TimePoint now) const {
 
 bool Link::expired(TimePoint now) {
   if (!started_.load(std::memory_order_acquire) || end_.load() != End::open) return false;
-  if (now >= ends_at_)
-    expired_as_ = End::too_old;
+  End reason = End::open;
+  if (too_old(now))
+    reason = End::too_old;
   else if (const auto side = vanished(now))
-    expired_as_ = *side == Side::server ? End::server_gone : End::timed_out;
+    reason = *side == Side::server ? End::server_gone : End::timed_out;
   else if (silent(now))
-    expired_as_ = End::timed_out;
-  else
-    return false;
-  return true;
+    reason = End::timed_out;
+  End expected = End::open;
+  return reason != End::open && end_.compare_exchange_strong(expected, reason);
+}
+
+bool Link::too_old(TimePoint now) const {
+  return limits_.lifetime > Duration::zero() && now - meter_->connected_at() >= limits_.lifetime;
 }
 
 /// A relay sees its bytes go into a socket, not out of it: a reader that takes minutes for what lies there looks silent. So
 /// the kernel is asked, in the middle of a silence and at its end, what the peers have acknowledged.
 bool Link::silent(TimePoint now) {
-  const Duration most = limit(half_closed_.load(std::memory_order_relaxed));
+  const Duration most = limit((closed_.load(std::memory_order_relaxed) & kHalfClosed) != 0);
   const Duration silence = now.time_since_epoch() - Duration(last_activity_.load(std::memory_order_relaxed));
   if (most <= Duration::zero() || silence <= most / 2) {
     half_silent_ = false;
     return false;
   }
-  if (!std::exchange(half_silent_, true)) acknowledged_ = acknowledged();
+  if (!half_silent_) acknowledged_ = acknowledged();
+  half_silent_ = true;
   if (silence <= most) return false;
   if (acknowledged() == acknowledged_) return true;
   half_silent_ = false;
@@ -86,7 +90,8 @@ std::optional<Link::Side> Link::vanished(TimePoint now) {
   const Duration most = limits_.user;
   SpinLock lock(mutex_);
   if (!server_) return std::nullopt;
-  if (!std::exchange(probing_, true)) server_->probe_when_idle(most);
+  if (!probing_) server_->probe_when_idle(most);
+  probing_ = true;
   Duration longest{};
   for (const Side side : {Side::client, Side::server}) {
     const Silence silence = (side == Side::client ? client_ : *server_).silence();
@@ -106,7 +111,7 @@ std::uint32_t Link::acknowledged() {
 void Link::cut(bool timed_out) {
   SpinLock lock(mutex_);
   End expected = End::open;
-  end_.compare_exchange_strong(expected, timed_out ? expired_as_ : End::cut);
+  end_.compare_exchange_strong(expected, timed_out ? End::timed_out : End::cut);  // expired() has said why already
   client_.shut_down();
   if (server_) server_->shut_down();
 }

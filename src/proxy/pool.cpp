@@ -34,6 +34,7 @@ Pool::Pool(std::string name_, Policy policy_, const WeightedConfig& config, std:
 
 void Pool::add(Backend& backend) {
   SpinLock lock(mutex_);
+  backend.pool = this;
   backend.signals.slot = static_cast<std::uint32_t>(entries_.size());
   backend.signals.changed = &changed;
   members.push_back(&backend);

@@ -1,5 +1,7 @@
 #include "proxy/server.hpp"
 
+#include <unistd.h>
+
 #include <system_error>
 
 #include "common/error.hpp"
@@ -39,7 +41,7 @@ Server::Server(const Config& config, const Logger& log)
       account_(account_to_become(config.user)),
       keys_(config.key_file.empty() ? monitoring::KeyRing() : monitoring::KeyRing::load(config.key_file)),
       table_(table_options(config)),
-      limits_(raise_and_read_limits()),
+      limits_(raise_and_read_limits(account_ ? account_->uid : ::geteuid())),
       sessions_{table_, counters_, log, {}, config.connect_timeout, config.retries,
                 {config.idle_timeout, config.fin_timeout, config.user_timeout, config.max_lifetime},
                 {config.queue_timeout, config.max_queue}} {

@@ -25,9 +25,47 @@ struct Place {
 
   ~Place() {
     supervision.turn_to(link);
-    if (const auto choice = pool.leave(client)) lease.emplace(table, pool, *choice, Clock::now());
+    if (const auto choice = pool.leave(client)) lease.emplace(table, *choice, Clock::now());
   }
 };
+
+}  // namespace
+
+enum class Session::Refusal : std::uint8_t {
+  no_backend,
+  refused,
+  unreachable,
+  timed_out,
+  queue_full,
+  queue_timeout,
+  no_resources,  ///< ours: no port, descriptor or memory
+  no_thread,
+  left,  ///< the client, while it waited
+  cut,
+};
+
+namespace {
+
+/// What is told of a refusal, in the order of Session::Refusal.
+struct Told {
+  const char* cause;  ///< in the log, as HAProxy says it
+  const char* words;
+  std::optional<Rejection> counted;
+};
+constexpr Told kTold[] = {
+    {"SC", "no back-end", Rejection::no_backend},
+    {"SC", "refused", Rejection::connect_failed},
+    {"SC", "unreachable", Rejection::connect_failed},
+    {"sC", "timeout", Rejection::connect_failed},
+    {"PQ", "queue full", Rejection::queue_full},
+    {"sQ", "queue time-out", Rejection::queue_timeout},
+    {"RC", "no resources", Rejection::no_resources},
+    {"RC", "no thread", Rejection::no_thread},
+    {"CQ", "client left", std::nullopt},
+    {"KC", "cut", std::nullopt},
+};
+
+const Told& told(auto refusal) { return kTold[static_cast<std::size_t>(refusal)]; }
 
 }  // namespace
 
@@ -59,7 +97,7 @@ Task<> Session::serve(Io& io, Accepted client, const SessionContext& context) {
         co_await step;
       }
     } else {
-      self.refused_as_ = "RC";
+      self.refused_ = Refusal::no_thread;
       context.counters.reject(Rejection::no_thread);
     }
   }
@@ -73,13 +111,15 @@ Task<> Session::connect(Io& io, Supervision& supervision) {
   std::vector<Explained> candidates;
   const bool explain = context_.log.enabled(LogLevel::debug);
   const std::uint64_t client = source_hash(client_.peer);
-  refuse("SC", Rejection::no_backend);
+  refused_ = Refusal::no_backend;
+  TimePoint patience{};  // of all waits in the queue, from the first on
   for (int attempt = 0; attempt <= context_.retries; ++attempt) {
     TimePoint now = Clock::now();
     const Request request{tried, now, client, explain ? &candidates : nullptr};
     std::optional<Lease> lease = context_.table.acquire(pool, request);
     if (!lease && context_.queue.timeout > Duration::zero()) {
-      Task<> queued = queue(io, supervision, request, lease);
+      if (patience == TimePoint{}) patience = now + context_.queue.timeout;
+      Task<> queued = queue(io, supervision, request, patience, lease);
       co_await queued;
       now = Clock::now();
     }
@@ -90,7 +130,7 @@ Task<> Session::connect(Io& io, Supervision& supervision) {
     int error = 0;
     Fd socket = io.open_stream(lease->address().family(), deadline, error);
     if (!socket) {
-      refuse("RC", Rejection::no_resources);
+      refused_ = Refusal::no_resources;
       break;
     }
     link.open_server(std::move(socket));
@@ -98,7 +138,7 @@ Task<> Session::connect(Io& io, Supervision& supervision) {
     Task<ConnectResult> connecting = connect_stream(link.server(), lease->address(), deadline);
     const ConnectResult result = co_await connecting;
     if (result == ConnectResult::connected) {
-      refused_as_ = nullptr;
+      refused_.reset();
       lease_.emplace(std::move(*lease));
       lease_->meter().connected(Clock::now());
       link.start(lease_->meter());
@@ -106,50 +146,51 @@ Task<> Session::connect(Io& io, Supervision& supervision) {
     }
     link.close_server();
     if (link.end() != Link::End::open) break;  // not the back-end's fault
-    if (result == ConnectResult::no_resources) {
-      refuse("RC", Rejection::no_resources);  // ours (no port, no memory), not the back-end's
-      break;
-    }
-    refuse(result == ConnectResult::timed_out ? "sC" : "SC", Rejection::connect_failed);
+    refused_ = refusal_of(result);
+    if (refused_ == Refusal::no_resources) break;  // nor is this
     lease->connect_failed(Clock::now());
     tried.push_back(lease->id());
     context_.log.warn("connect failed", {{"client", client_.peer.text()},
                                          {"backend", lease->address().text()},
-                                         {"reason", result == ConnectResult::timed_out ? "timeout" : "refused"}});
+                                         {"reason", told(*refused_).words}});
   }
-  if (link.end() != Link::End::open) refuse("KC", std::nullopt);
-  if (refusal_) context_.counters.reject(*refusal_);
+  if (link.end() != Link::End::open) refused_ = Refusal::cut;
+  if (const auto rejection = told(*refused_).counted) context_.counters.reject(*rejection);
 }
 
-void Session::refuse(const char* cause, std::optional<Rejection> reason) {
-  refused_as_ = cause;
-  refusal_ = reason;
+Session::Refusal Session::refusal_of(ConnectResult failed) {
+  switch (failed) {
+    case ConnectResult::refused: return Refusal::refused;
+    case ConnectResult::timed_out: return Refusal::timed_out;
+    case ConnectResult::no_resources: return Refusal::no_resources;
+    default: return Refusal::unreachable;
+  }
 }
 
-Task<> Session::queue(Io& io, Supervision& supervision, const Request& request, std::optional<Lease>& lease) {
+Task<> Session::queue(Io& io, Supervision& supervision, const Request& request, TimePoint deadline,
+                      std::optional<Lease>& lease) {
   std::optional<Queued> self;
   try {
     self.emplace(io, link.client(), request);
   } catch (const std::system_error&) {
-    refuse("RC", Rejection::no_resources);
+    refused_ = Refusal::no_resources;
     co_return;
   }
   Pool& pool = *context_.pools[client_.listener];
   const Pool::Joined joined = pool.join(*self, context_.queue.most, request.now);
-  if (joined == Pool::Joined::full) refuse("PQ", Rejection::queue_full);
+  if (joined == Pool::Joined::full) refused_ = Refusal::queue_full;
   if (joined != Pool::Joined::waits) co_return;
   {
     const Place place{*self, supervision, link, context_.table, pool, lease};
     supervision.turn_to(*self);
-    const TimePoint deadline = request.now + context_.queue.timeout;
     Wait wait = Wait::ready;
     while (wait == Wait::ready && !self->over()) wait = co_await self->rung(deadline);
   }
   if (link.end() == Link::End::open && !self->client_gone()) {
-    if (!lease) refuse("sQ", Rejection::queue_timeout);
+    if (!lease) refused_ = Refusal::queue_timeout;
     co_return;
   }
-  refuse("CQ", std::nullopt);
+  refused_ = Refusal::left;
   lease.reset();  // for the next one
 }
 
@@ -202,7 +243,7 @@ Task<> Session::delivered(Io& io, Channel& channel, TimePoint deadline) {
 }
 
 std::string Session::cause() const {
-  if (refused_as_ != nullptr) return refused_as_;
+  if (refused_) return told(*refused_).cause;
   switch (link.end()) {
     case Link::End::timed_out: return "cD";
     case Link::End::server_gone: return "sD";

@@ -1,5 +1,7 @@
 #include "common/limits.hpp"
 
+#include <unistd.h>
+
 #include <sys/resource.h>
 
 #include <catch2/catch.hpp>
@@ -56,7 +58,7 @@ TEST_CASE("limits: a control group's tasks are limited by its own file and by th
 }
 
 TEST_CASE("limits: this process has some, and all the descriptors that it may have", "[limits]") {
-  const ProcessLimits here = raise_and_read_limits();
+  const ProcessLimits here = raise_and_read_limits(::geteuid());
   CHECK(here.threads > 0);
   CHECK_FALSE(here.threads_by.empty());
   rlimit files{};

@@ -56,7 +56,7 @@ TEST_CASE("reverseProxy: with no flag it does what the report's does", "[config]
   CHECK(config.max_connections == 0);
   CHECK(config.max_connections_per_backend == 0);
   CHECK(config.max_connections_per_source == 0);
-  CHECK(config.queue_timeout == 1s);
+  CHECK(config.queue_timeout == 900ms);
   CHECK(config.max_queue == 1024);
   CHECK(config.key_file.empty());
   CHECK(config.backends.empty());

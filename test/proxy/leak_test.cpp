@@ -1,3 +1,5 @@
+#include <unistd.h>
+
 #include <malloc.h>
 
 #include <algorithm>
@@ -56,7 +58,7 @@ void check_leaves_nothing(EngineKind engine, const Address& backend, const Proxy
 }
 
 /// As many at once as there are descriptors for, in four sockets each.
-std::size_t at_once(std::size_t wanted) { return std::min(wanted, (raise_and_read_limits().descriptors - 200) / 4); }
+std::size_t at_once(std::size_t wanted) { return std::min(wanted, (raise_and_read_limits(::geteuid()).descriptors - 200) / 4); }
 
 }  // namespace
 

@@ -56,7 +56,7 @@ struct LimitedPool {
   std::optional<Lease> take(TestWaiter& waiter) {
     const auto choice = pool().leave(waiter);
     if (!choice) return std::nullopt;
-    return std::optional<Lease>(std::in_place, bench.table, pool(), *choice, bench.now);
+    return std::optional<Lease>(std::in_place, bench.table, *choice, bench.now);
   }
   Pool& pool() { return bench.table.name_pool(std::string(monitoring::kDefaultPool)); }
 
@@ -205,7 +205,7 @@ TEST_CASE("Pool: nobody is forgotten in the queue, however many come and go at o
             if (!sleeper.told.try_acquire_for(10s)) ++forgotten;
             const auto choice = pool.leave(sleeper);
             if (!choice) return;
-            lease.emplace(t.bench.table, pool, *choice, kStart);
+            lease.emplace(t.bench.table, *choice, kStart);
           }
           ++served;
         }

@@ -4,6 +4,7 @@
 #include <catch2/catch.hpp>
 #include <list>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "proxy/session_fixture.hpp"
@@ -179,6 +180,25 @@ TEST_CASE("queue: who was refused by one waits for another that is only full", "
   end(pair);
   const Peer side = server.accept();
   CHECK(talk(second, side));
+}
+
+TEST_CASE("queue: all waits of one client together take no longer than one", "[queue]") {
+  const auto engine = GENERATE(every_engine());
+  const ScriptedServer server;
+  ProxyUnderTest proxy(engine, {server.address()}, waiting_for(1500ms, 1));
+  const Pair pair = connect_through(proxy, server);
+  const TimePoint came = Clock::now();
+  const Peer second = proxy.client();
+  REQUIRE(proxy.waits(1));
+  std::this_thread::sleep_until(came + 900ms);  // the first wait
+  const RefusingServer dead;
+  proxy.add_backend(dead.address());
+  CHECK(second.read_to_end().bytes.empty());
+  CHECK(Clock::now() - came > 1490ms);
+  CHECK(Clock::now() - came < 2200ms);
+  const auto line = proxy.next_session();
+  CHECK(line.at("cause") == "sQ");
+  CHECK(proxy.state_of(dead.address()) == "ejected");
 }
 
 TEST_CASE("queue: a stopping proxy still serves who waits, and the cut ends the wait", "[queue]") {
