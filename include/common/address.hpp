@@ -46,6 +46,8 @@ class Address {
   [[nodiscard]] int family() const { return family_; }
   [[nodiscard]] std::uint16_t port() const { return port_; }
   [[nodiscard]] Address with_port(std::uint16_t port) const;
+  /// The network that the first `bits` bits name, without a port.
+  [[nodiscard]] Address network(int bits) const;
   [[nodiscard]] bool is_wildcard() const;
   /// The address in network order; IPv4 in the first four bytes.
   [[nodiscard]] const std::array<std::uint8_t, 16>& bytes() const { return ip_; }

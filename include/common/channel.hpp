@@ -9,6 +9,7 @@
 #include "common/fd.hpp"
 #include "common/pipe.hpp"
 #include "common/slots.hpp"
+#include "common/socket_option.hpp"
 #include "common/task.hpp"
 #include "common/wait.hpp"
 
@@ -64,6 +65,11 @@ class Channel {
   [[nodiscard]] std::size_t unacknowledged() const;
   /// Bytes that the peer has acknowledged since the connection began.
   [[nodiscard]] std::uint64_t acknowledged() const;
+  /// The connection is no more, as after a reset. One whose peer has closed its half is still there.
+  [[nodiscard]] bool gone() const;
+  /// See socket_option.hpp.
+  void probe_when_idle(Duration limit) const;
+  [[nodiscard]] Silence silence() const;
   /// The pending socket error, cleared by the call: the outcome of a connect.
   [[nodiscard]] int take_error() const;
 
@@ -78,7 +84,6 @@ class Channel {
   IoResult sent(int answer, Received& bytes) const;
 
  private:
-  [[nodiscard]] bool gone() const;
   [[nodiscard]] IoResult true_end(IoResult got) const;
 
   Io& io_;
@@ -88,6 +93,8 @@ class Channel {
 
 /// The outcome of an outgoing connection attempt.
 enum class ConnectResult { connected, refused, unreachable, timed_out, no_resources, cut };
+/// What an error of connect(2) means; 0 is none. `no_resources`: it is this machine's, and says nothing of the server.
+ConnectResult connect_error(int error);
 
 /// Connects `channel` (fresh from open_stream) to `target`.
 Task<ConnectResult> connect_stream(Channel& channel, Address target, TimePoint deadline);

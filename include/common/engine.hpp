@@ -13,16 +13,17 @@
 
 namespace farol {
 
+/// Pipes that an engine splices through at once (two descriptors each, up to 1 MiB of pages in flight). More streams
+/// than that are copied.
+inline constexpr std::size_t kMaxPipes = 256;
+
 struct EngineOptions {
   std::size_t max_connections = 4096;  ///< beyond that clients are closed at once, and counted
+  std::size_t max_pipes = kMaxPipes;
   std::size_t idle_workers = 64;       ///< threads: kept waiting for the next connection, per listener
   std::size_t reactors = 1;            ///< events: one thread each
   std::string name = "relay";          ///< of its threads
 };
-
-/// Pipes that an engine splices through at once (two descriptors each, up to 1 MiB of pages in flight). More streams
-/// than that are copied.
-inline constexpr std::size_t kMaxPipes = 256;
 
 /// Who is inside: how many connections an engine serves, and how many it turned away. Any thread.
 class Admission {
@@ -38,6 +39,7 @@ class Admission {
   void leave() { active_.fetch_sub(1, std::memory_order_relaxed); }
   [[nodiscard]] std::size_t active() const { return active_.load(std::memory_order_relaxed); }
   [[nodiscard]] std::uint64_t refused() const { return refused_.load(std::memory_order_relaxed); }
+  [[nodiscard]] std::size_t most() const { return most_; }
 
  private:
   const std::size_t most_;
@@ -57,6 +59,8 @@ class Engine {
 
   /// Connections being served.
   [[nodiscard]] std::size_t active() const { return admission_.active(); }
+  /// That it serves at once, at most.
+  [[nodiscard]] std::size_t max_connections() const { return admission_.most(); }
   /// Clients closed at once because there were max_connections.
   [[nodiscard]] std::uint64_t refused() const { return admission_.refused(); }
 

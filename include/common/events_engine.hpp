@@ -32,7 +32,7 @@ class EventsEngine final : public Engine {
   const Handler handler_;
   StopEvent stop_;
   StopEvent cut_;
-  PipePool pipes_{kMaxPipes};
+  PipePool pipes_;
   std::list<Listener> twins_;
   std::vector<std::unique_ptr<Reactor>> reactors_;
 };

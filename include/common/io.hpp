@@ -89,14 +89,20 @@ class Io {
 /// Supervises a session for a scope.
 class Supervision {
  public:
-  Supervision(Io& io, Supervised& session) : io_(io), session_(session) { io_.supervise(session_); }
-  ~Supervision() { io_.release(session_); }
+  Supervision(Io& io, Supervised& session) : io_(io), session_(&session) { io_.supervise(*session_); }
+  ~Supervision() { io_.release(*session_); }
   Supervision(const Supervision&) = delete;
   Supervision& operator=(const Supervision&) = delete;
+  /// From here on supervises `other` instead. A cut that came before, or comes in between, is carried out on it.
+  void turn_to(Supervised& other) {
+    io_.release(*session_);
+    session_ = &other;
+    io_.supervise(*session_);
+  }
 
  private:
   Io& io_;
-  Supervised& session_;
+  Supervised* session_;
 };
 
 inline bool WaitFor::await_ready() { return io_.wait_now(*this); }

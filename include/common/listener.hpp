@@ -6,12 +6,13 @@
 #include <string_view>
 
 #include "common/address.hpp"
+#include "common/clock.hpp"
 #include "common/fd.hpp"
 
 namespace farol {
 
-/// A listening TCP socket (dual stack on the IPv6 wildcard). TCP_NODELAY is set here and inherited by every accepted
-/// socket, which saves a system call per connection. TCP_DEFER_ACCEPT is not: servers may speak first.
+/// A listening TCP socket (dual stack on the IPv6 wildcard). TCP_NODELAY and keepalive are set here and inherited by
+/// every accepted socket, which saves system calls per connection. TCP_DEFER_ACCEPT is not: servers may speak first.
 /// Thread safety: any number of threads may accept at once; close_listening() from any thread.
 class Listener {
  public:
@@ -23,6 +24,9 @@ class Listener {
   /// (SO_REUSEPORT, which is set only now, so that a port taken by someone else was noticed).
   [[nodiscard]] Listener twin() const;
   void set_non_blocking() const;
+  /// Clients that are accepted from here on, here or on a twin yet to be made, are asked whether they are still there
+  /// when they are silent (probe_when_idle()).
+  void probe_idle_clients(Duration limit);
 
   /// Gives the socket to another user: the kernel lets only one user's sockets share an address (SO_REUSEPORT).
   void give_to(uid_t user) const;
@@ -48,6 +52,7 @@ class Listener {
 
   Address address_;
   Fd fd_;
+  Duration probe_limit_{};  ///< zero: as the system does it
 };
 
 }  // namespace farol

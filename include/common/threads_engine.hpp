@@ -54,7 +54,7 @@ class ThreadsEngine final : public Engine {
   // Synchronise themselves.
   StopEvent stop_;
   StopEvent cut_;
-  PipePool pipes_{kMaxPipes};
+  PipePool pipes_;
   std::vector<std::unique_ptr<std::atomic<int>>> waiting_;  ///< workers in accept, by listener
 
   Mutex mutex_;

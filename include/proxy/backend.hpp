@@ -27,9 +27,12 @@ class Backend {
   const BackendKey key;
   const std::string pool_name;
   const Source source;
+  Pool* pool = nullptr;  ///< set by Pool::add()
 
-  double weight = 1;    ///< this and the next: as configured, set before it is first refreshed
-  bool backup = false;
+  // As configured, set before it is first refreshed.
+  double weight = 1;
+  bool backup = false, require_agent = false;
+  std::uint32_t max_connections = 0;  ///< ours at once; 0: no limit
 
   [[nodiscard]] State state(TimePoint now) const;
   /// When it may get a connection. `report` leaves out the silent and has no last resort: who looks dead, unforbidden.
@@ -45,13 +48,11 @@ class Backend {
     Duration register_interval{};
     TimePoint last_packet{};  ///< or the end of our own sleep, where that was later
     bool packet_since_check = false;  ///< since the last agent-alive check
-    bool silent = false;
-    bool listening = true;
+    bool silent = false, listening = true;
     bool draining = false;  ///< by its own operator
     bool leaving = false;   ///< it deregistered
   };
   AgentInfo agent;
-
   std::optional<Contender> contender;
   std::uint64_t conflicts = 0;
 
@@ -71,6 +72,7 @@ class Backend {
   struct Expired {
     int lost = 0;
     bool contender_won = false;
+    bool ask_again = false;  ///< at once: chance loses one or two in a row, and nobody is to look silent by chance
   };
   Expired expire_probes(TimePoint now, Duration timeout, bool we_slept);
   [[nodiscard]] bool has_outstanding() const { return !outstanding_.empty(); }
@@ -90,7 +92,7 @@ class Backend {
   bool check_running = false;
   TimePoint next_check = TimePoint::max(), next_alive_check = TimePoint::max(), next_probe = TimePoint::max();
 
-  /// A static, silent, ejected or not listening back-end is judged by TCP connects.
+  /// A static, silent, failing or not listening back-end is judged by TCP connects.
   [[nodiscard]] bool needs_check(TimePoint now) const;
   void take_check(bool accepted, TimePoint now, const MonitoringConfig& config);
   void connect_failed(TimePoint now, bool may_eject);
@@ -113,36 +115,23 @@ class Backend {
   void take_load(const monitoring::ProbeResponse& response, TimePoint now);
 
  private:
-  struct Outstanding {
-    std::uint32_t sequence = 0;
-    std::uint64_t nonce = 0;
-    TimePoint sent{};
-    TimePoint deadline{};
-    bool voided = false;  ///< an answer is welcome, its absence means nothing
-    bool late = false;    ///< answered, but too late
-  };
-  /// One of the last two probes: what a Deregister must name, and what a late answer may still answer.
-  struct Recent {
-    std::uint32_t sequence = 0;
-    std::uint64_t nonce = 0;
-    bool answered = false;
-  };
-  static constexpr std::size_t kMaxOutstanding = 16;
-
   [[nodiscard]] bool judged_by_check() const;
+  void start_judging();
   [[nodiscard]] bool permitted() const;
+  [[nodiscard]] double ramp(TimePoint now) const;
   /// Notes an answer to one of the last two probes; false when it is none of them, or has been answered.
   bool first_answer(const monitoring::ProbeResponse& response);
 
-  std::vector<Outstanding> outstanding_;
+  std::vector<OutstandingProbe> outstanding_;
   std::uint32_t next_sequence_ = 1;  ///< 0 is a challenge's
-  std::array<Recent, 2> recent_{};   ///< the newest first
-  [[nodiscard]] double ramp(TimePoint now) const;
+  std::array<RecentProbe, 2> recent_{};   ///< the newest first
+  int lost_in_row_ = 0;              ///< probes, since the last packet
 
   const WeightedConfig& config_;
   Estimates estimates_;
   int connect_failures_ = 0;  ///< without a first byte in between, at most 5
   TimePoint ejected_until_{};
+  bool failing_ = false;  ///< a connect failed, ours or a check, and no check has succeeded since
   bool entered_ = false, ramps_ = false;  ///< may get connections; and starts slowly
   TimePoint entered_at_{};
 };

@@ -7,6 +7,7 @@
 #include <set>
 #include <string>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "common/address.hpp"
@@ -33,6 +34,8 @@ class BackendTable {
     Policy policy = Policy::weighted;
     std::map<std::string, Policy> pool_policies;  ///< exceptions, by pool name
     std::size_t max_backends = 16384;
+    std::uint32_t max_connections = 0;  ///< of each back-end that is not told its own; 0: no limit
+    bool require_agent = false;  ///< a silent agent's back-end is down, whatever its service says
   };
 
   explicit BackendTable(Options options);
@@ -44,9 +47,11 @@ class BackendTable {
   Pool& name_pool(const std::string& name);
 
   /// A back-end for one connection, or nothing.
-  std::optional<Lease> acquire(Pool& pool, const Pool::Request& request);
+  std::optional<Lease> acquire(Pool& pool, const Request& request);
   /// True when someone in some pool may get a connection; those that are only a last resort do not count.
   [[nodiscard]] bool ready(TimePoint now);
+  /// Clients that wait for a back-end, in all pools.
+  [[nodiscard]] std::size_t waiting();
   [[nodiscard]] std::vector<BackendStatus> status(TimePoint now);
   /// The last decisions of every pool, the newest first.
   [[nodiscard]] std::vector<Decision> decisions();
@@ -90,11 +95,20 @@ class BackendTable {
 /// The central word of the report, see docs/GLOSSARY.md.
 using EstadoGlobalServidores = BackendTable;
 
-/// One connection's claim on a back-end, counted from the choice to the end. Gives the count back when it goes.
-/// Used by one session; borrows the table. To be moved only before the meter is in use.
+/// One connection's claim on a back-end, counted from the choice to the end. Gives the count back when it goes, and the
+/// room to who waits for it. Used by one session; borrows the table and the pool, which is one that clients are sent to
+/// and so stays for good. To be moved only before the meter is in use.
 class Lease {
  public:
-  Lease(BackendTable& table, const Pool::Choice& choice, TimePoint now);
+  Lease(BackendTable& table, const Choice& choice, TimePoint now);
+  Lease(Lease&&) noexcept = default;
+  Lease& operator=(Lease&&) = delete;
+  ~Lease() {
+    if (!meter_.counts()) return;
+    Pool& pool = *backend_->pool;
+    meter_.end();
+    if (pool.waiting() > 0) pool.serve(Clock::now());
+  }
 
   [[nodiscard]] const Address& address() const { return backend_->key.address; }
   [[nodiscard]] std::uint64_t id() const { return backend_->id; }

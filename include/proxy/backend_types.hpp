@@ -37,4 +37,20 @@ struct Contender {
   std::uint32_t decided_by = 0;  ///< sequence number of the probe of the incumbent that decides
 };
 
+/// A probe without an answer yet.
+struct OutstandingProbe {
+  std::uint32_t sequence = 0;
+  std::uint64_t nonce = 0;
+  TimePoint sent{}, deadline{};
+  bool voided = false;  ///< an answer is welcome, its absence means nothing
+  bool late = false;    ///< answered, but too late
+};
+
+/// One of the last two probes: what a Deregister must name, and what a late answer may still answer.
+struct RecentProbe {
+  std::uint32_t sequence = 0;
+  std::uint64_t nonce = 0;
+  bool answered = false;
+};
+
 }  // namespace farol::proxy

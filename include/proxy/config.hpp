@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <map>
 #include <optional>
 #include <string>
@@ -28,8 +29,10 @@ struct Config {
   struct StaticBackend : Endpoint {
     double weight = 1;
     bool backup = false;  ///< only when no other can be chosen
+    std::optional<std::uint32_t> max_connections;  ///< in place of max_connections_per_backend
   };
   std::vector<StaticBackend> backends;
+  bool require_agent = false;              ///< silence means down; static back-ends have no agent and no need of one
   EngineKind engine = EngineKind::threads;
   std::size_t workers = 0;                 ///< reactors of the events engine; parse_config makes 0 the number of cores
   Policy policy = Policy::weighted;
@@ -39,9 +42,14 @@ struct Config {
   Duration connect_timeout = std::chrono::seconds(5);
   Duration idle_timeout = std::chrono::hours(1);
   Duration fin_timeout = std::chrono::seconds(30);
+  Duration user_timeout = std::chrono::seconds(30);
+  Duration max_lifetime{};                 ///< 0: any
   Duration drain_timeout = std::chrono::seconds(30);
   int retries = 3;
   std::size_t max_connections = 0;         ///< 0: as many as the limits of the process allow
+  std::uint32_t max_connections_per_backend = 0, max_connections_per_source = 0;  ///< 0: no limit
+  std::size_t max_queue = 1024;            ///< clients of one pool waiting for a back-end
+  Duration queue_timeout = std::chrono::milliseconds(900);
   std::string key_file;
   std::string user;                        ///< whom to become when started as root; empty: farol, else nobody
   std::vector<Cidr> allow;                 ///< empty: everyone with a key, else loopback, private and link-local

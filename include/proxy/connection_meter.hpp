@@ -24,13 +24,19 @@ class ConnectionMeter {
         chosen_(other.chosen_),
         connected_(other.connected_) {}
   ConnectionMeter& operator=(ConnectionMeter&&) = delete;
-  ~ConnectionMeter() {
-    if (signals_ == nullptr) return;
-    signals_->mark();  // before the count, which is the last that may touch the row; who looks in between looks again at the tick
-    signals_->closed(owed_.load(std::memory_order_relaxed));
+  ~ConnectionMeter() { end(); }
+
+  /// It counts until it has ended, or was moved from. The end gives its count back, which is the last that may touch
+  /// the row.
+  [[nodiscard]] bool counts() const { return signals_ != nullptr; }
+  void end() noexcept {
+    if (!counts()) return;
+    signals_->mark();  // before the count: who looks in between looks again at the tick
+    std::exchange(signals_, nullptr)->closed(owed_.load(std::memory_order_relaxed));
   }
 
   void connected(TimePoint now) { connected_ = now; }
+  [[nodiscard]] TimePoint connected_at() const { return connected_; }
   [[nodiscard]] Duration connect_time() const { return connected_ - chosen_; }
   void client_spoke(TimePoint now) noexcept {
     if (asked_.load(std::memory_order_relaxed) == 0)

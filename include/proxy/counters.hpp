@@ -11,8 +11,17 @@
 namespace farol::proxy {
 
 /// Why a client was closed without having been served.
-enum class Rejection { limit, no_backend, connect_failed, no_thread, no_resources };
-inline constexpr std::size_t kRejections = 5;
+enum class Rejection : std::uint8_t {
+  limit,
+  source_limit,
+  no_backend,
+  queue_full,
+  queue_timeout,
+  connect_failed,
+  no_thread,
+  no_resources,
+};
+inline constexpr std::size_t kRejections = 8;
 
 /// Counts what happens; never falls, never blocks. Owned by main, any thread.
 class Counters {

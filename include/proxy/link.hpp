@@ -18,8 +18,10 @@ class Link final : public Supervised {
   struct Limits {
     Duration idle{};  ///< no byte in either direction for this long ends the session; zero: never
     Duration fin{};   ///< the same once one side has closed its half
+    Duration user{};  ///< a peer that has not answered for this long is gone; zero: never
+    Duration lifetime{};  ///< of a session, whatever it does; zero: any
   };
-  enum class End : std::uint8_t { open, timed_out, cut };
+  enum class End : std::uint8_t { open, timed_out, server_gone, too_old, cut };
   enum class Side : std::uint8_t { client, server };
 
   /// The limits outlive it.
@@ -32,10 +34,13 @@ class Link final : public Supervised {
   /// Takes the socket of a connection attempt, in place of the previous one.
   void open_server(Fd socket);
   void close_server();
-  /// From here on the idle limit counts, and the meter hears who speaks. It outlives the relays.
+  /// From here on the limits count, from when the meter's connection stood, and the meter hears who speaks. It outlives
+  /// the relays.
   void start(ConnectionMeter& meter) {
     meter_ = &meter;
-    touch();
+    touch_at(meter.connected_at());
+    if (limits_.user > Duration::zero()) look_at_ = meter.connected_at() + limits_.user / 2;
+    started_.store(true, std::memory_order_release);
   }
 
   /// A byte moved. Cheap: any thread, many times a second.
@@ -51,11 +56,11 @@ class Link final : public Supervised {
   }
   /// One side has closed its half: from here on the FIN limit counts. True when the other side had already.
   bool half_close(Side side) {
-    if (side == Side::client) client_closed_.store(true, std::memory_order_relaxed);
-    return half_closed_.exchange(true, std::memory_order_relaxed);
+    const std::uint8_t closed = side == Side::client ? kHalfClosed | kClientClosed : kHalfClosed;
+    return (closed_.fetch_or(closed, std::memory_order_relaxed) & kHalfClosed) != 0;
   }
   /// The client has closed its half, or all.
-  [[nodiscard]] bool client_closed() const { return client_closed_.load(std::memory_order_relaxed); }
+  [[nodiscard]] bool client_closed() const { return (closed_.load(std::memory_order_relaxed) & kClientClosed) != 0; }
   /// Until when the last bytes to a side whose other half is closed may take.
   [[nodiscard]] TimePoint fin_deadline(TimePoint now) const;
 
@@ -67,7 +72,12 @@ class Link final : public Supervised {
   void cut(bool timed_out) override;
 
  private:
+  static constexpr std::uint8_t kHalfClosed = 1, kClientClosed = 2;  ///< bits of closed_
+
+  [[nodiscard]] bool too_old(TimePoint now) const;
   [[nodiscard]] Duration limit(bool half_closed) const;
+  bool silent(TimePoint now);
+  std::optional<Side> vanished(TimePoint now);
   [[nodiscard]] std::uint32_t acknowledged();
   void touch_at(TimePoint now) {
     last_activity_.store(now.time_since_epoch().count(), std::memory_order_relaxed);
@@ -76,13 +86,16 @@ class Link final : public Supervised {
   // In this order there are no gaps: an idle session is mostly this.
   SpinMutex mutex_;
   const Limits& limits_;
-  std::atomic<Clock::rep> last_activity_{0};  ///< 0: not started
+  std::atomic<Clock::rep> last_activity_{0};
   ConnectionMeter* meter_ = nullptr;
-  std::atomic<bool> half_closed_{false}, client_closed_{false};
+  std::atomic<std::uint8_t> closed_{0};
+  std::atomic<bool> started_{false};
   std::atomic<End> end_{End::open};
-  // Of the second half of a silence: only expired() touches these.
-  bool half_silent_ = false;
-  std::uint32_t acknowledged_ = 0;  ///< by both peers, when that half began
+  // From here to the channels: of expired() alone.
+  bool half_silent_ : 1 = false;
+  bool probing_ : 1 = false;
+  std::uint32_t acknowledged_ = 0;  ///< by both peers, when the second half of a silence began
+  TimePoint look_at_ = kNever;      ///< when the peers may have been silent for too long
   Channel client_;
   std::optional<Channel> server_ GUARDED_BY(mutex_);
 };

@@ -1,8 +1,9 @@
 #pragma once
 
+#include <atomic>
 #include <cstdint>
+#include <list>
 #include <optional>
-#include <span>
 #include <string>
 #include <vector>
 
@@ -10,11 +11,10 @@
 #include "proxy/decision.hpp"
 #include "proxy/policy.hpp"
 #include "proxy/signals.hpp"
+#include "proxy/waiter.hpp"
 #include "proxy/weighted.hpp"
 
 namespace farol::proxy {
-
-class Backend;
 
 /// In which order back-ends are tried: those of a later tier only when all of an earlier one have been.
 enum class Tier : std::uint8_t { primary, backup, last_resort, never };
@@ -25,13 +25,16 @@ struct Standing {
   Tier tier = Tier::never;
   double base = 0, per_load = 0;
   double share = 1;           ///< weight × slow start
+  std::uint32_t most = 0;     ///< own connections at once; 0: no limit
   std::uint32_t flowing = 0;  ///< connections on which a reply flowed in the last tick
   Explained told;             ///< for explanations; components without own load
 };
 
-/// The back-ends of one pool as the choice sees them: contiguous arrays under a lock that is held for one scan. Choosing
-/// and counting is one critical section. Relays do not take the lock: they count in BackendSignals and mark in `changed`
-/// what the next choice has to look at. Owned by the table, which calls everything but choose(); any thread chooses.
+/// The back-ends of one pool as the choice sees them: contiguous arrays under a lock that is held for one scan.
+/// Choosing and counting is one critical section. Relays do not take the lock: they count in BackendSignals and mark in
+/// `changed` what the next choice has to look at. For whom there is nobody a place in the queue is kept: who waits is
+/// served, first come first served, by whoever makes room. Owned by the table, which calls everything but what sessions
+/// do: choose, join, leave and serve, on any thread.
 class Pool {
  public:
   Pool(std::string name, Policy policy, const WeightedConfig& config, std::size_t capacity);
@@ -46,24 +49,26 @@ class Pool {
 
   ChangedSet changed;
 
-  struct Request {
-    std::span<const std::uint64_t> tried;  ///< ids to leave out
-    TimePoint now{};
-    std::uint64_t client = 0;  ///< hash of its address
-    std::vector<Explained>* explained = nullptr;  ///< where every candidate's figures go, if anybody wants them
-  };
-  struct Choice {
-    Backend* backend = nullptr;
-    double score = 0;
-    double runner_up = kNotNow;
-  };
-  /// Chooses one and counts the connection as open and owed.
+  /// Chooses one and counts the connection as open and owed. Who waits already goes first.
   std::optional<Choice> choose(const Request& request);
+
+  enum class Joined {
+    waits,      ///< until it is chosen for, which may have happened already
+    in_vain,    ///< it has tried all of those that may be chosen
+    full,       ///< as many as may wait do
+  };
+  /// Puts a client for whom nobody could be chosen at the end of the queue.
+  Joined join(Waiter& waiter, std::size_t most, TimePoint now);
+  /// Ends the wait of one that joined: takes it out of the queue, or what was chosen for it.
+  std::optional<Choice> leave(Waiter& waiter);
+  /// Chooses for those who wait, as far as there is somebody. To be called when there may be.
+  void serve(TimePoint now);
+  [[nodiscard]] std::size_t waiting() const noexcept { return waiting_.load(); }
 
   void add(Backend& backend);
   /// False while it has connections: nothing is removed then.
   bool remove(Backend& backend);
-  void publish(const Backend& backend, const Standing& standing);
+  void publish(const Backend& backend, const Standing& standing, TimePoint now);
   /// No connection was open at the last look.
   [[nodiscard]] bool idle();
   [[nodiscard]] std::uint64_t times_chosen(const Backend& backend);
@@ -82,8 +87,12 @@ class Pool {
   void expose(Tier tier) REQUIRES(mutex_);
   void expose_best_tier() REQUIRES(mutex_);
   void set_tier(std::size_t slot, Tier tier) REQUIRES(mutex_);
+  std::optional<Choice> choose_now(const Request& request) REQUIRES(mutex_);
   std::optional<Pick> pick(const Request& request) REQUIRES(mutex_);
   std::optional<Pick> pick_untried(const Request& request) REQUIRES(mutex_);
+  [[nodiscard]] bool full(std::size_t slot) const REQUIRES(mutex_);
+  [[nodiscard]] bool worth_waiting(const Request& request) const REQUIRES(mutex_);
+  void serve_queue(TimePoint now) REQUIRES(mutex_);
   [[nodiscard]] Explained explain(std::size_t slot) const REQUIRES(mutex_);
   [[nodiscard]] std::vector<Explained> explain_all(std::size_t chosen, std::size_t most) const REQUIRES(mutex_);
   bool worth_keeping(TimePoint now) REQUIRES(mutex_);
@@ -105,6 +114,9 @@ class Pool {
   Tier exposed_ GUARDED_BY(mutex_) = Tier::primary;  ///< the earliest tier with somebody in it
   std::size_t in_tier_[4] GUARDED_BY(mutex_) = {};
   std::uint64_t choices_ GUARDED_BY(mutex_) = 0;
+
+  std::list<Waiter*> queue_ GUARDED_BY(mutex_);
+  std::atomic<std::size_t> waiting_{0};  ///< its length: who ends a connection looks at this first, without the lock
 
   std::vector<Decision> kept_ GUARDED_BY(mutex_);  ///< a ring
   std::uint64_t kept_count_ GUARDED_BY(mutex_) = 0;

@@ -54,6 +54,7 @@ class Server final : public ProxyView {
   const monitoring::KeyRing keys_;
   Counters counters_;
   mutable BackendTable table_;
+  std::optional<SourceLimit> sources_;
   std::list<Listener> listeners_;
   std::unique_ptr<monitoring::MonitoringSocket> monitoring_socket_;
   std::optional<Listener> admin_listener_;

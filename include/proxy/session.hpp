@@ -12,6 +12,7 @@
 #include "proxy/counters.hpp"
 #include "proxy/link.hpp"
 #include "proxy/relay.hpp"
+#include "proxy/source_limit.hpp"
 
 namespace farol::proxy {
 
@@ -24,6 +25,12 @@ struct SessionContext {
   Duration connect_timeout{};
   int retries = 0;  ///< further attempts, each on another back-end
   Link::Limits limits;
+  struct Queue {
+    Duration timeout{};    ///< of all waits of one client; zero: nobody waits
+    std::size_t most = 0;  ///< waiting at once, in each pool
+  };
+  Queue queue;  ///< of clients for whom there is no back-end
+  SourceLimit* sources = nullptr;  ///< none: each may have as many connections as it likes
 };
 
 /// One client connection from accept to close (the report's TrataClienteTCP): choose a back-end, connect, relay both
@@ -33,11 +40,18 @@ class Session final : private Relayed {
   static Task<> serve(Io& io, Accepted client, const SessionContext& context);
 
  private:
+  /// Why a client was not served.
+  enum class Refusal : std::uint8_t;
+
   /// `client` lives as long as the session.
   Session(Io& io, Accepted& client, const SessionContext& context);
 
   /// Without a lease afterwards no back-end was reached.
-  Task<> connect(Io& io);
+  Task<> connect(Io& io, Supervision& supervision);
+  /// Waits until somebody may be chosen, and takes the lease; refuses the client when it waited in vain.
+  Task<> queue(Io& io, Supervision& supervision, const Request& request, TimePoint deadline,
+               std::optional<Lease>& lease);
+  [[nodiscard]] static Refusal refusal_of(ConnectResult failed);
   Task<> relay_ended(Io& io, const Flow& flow) override;
   Task<> end_client(Io& io);
   Task<> reset_server(Io& io);
@@ -53,11 +67,11 @@ class Session final : private Relayed {
   const TimePoint started_;
   std::optional<Lease> lease_;  ///< once a back-end was reached
   int retries_ = 0;
-  const char* refused_as_ = nullptr;  ///< the cause when no back-end was reached
+  std::optional<Refusal> refused_;  ///< as long as no back-end is reached, or when no thread can relay
   Flow in_{Link::Side::client}, out_{Link::Side::server};
 };
 
-/// The engine's handler: a Session as a coroutine.
+/// The engine's handler: a Session as a coroutine, for a client whose source has not too many already.
 Task<> serve_client(Io& io, Accepted client, const SessionContext& context);
 
 }  // namespace farol::proxy

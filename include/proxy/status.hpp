@@ -14,12 +14,12 @@ namespace farol::proxy {
 
 enum class Source { agent, configured };
 
-/// Precedence from below: what is measured, then ejection, then the operator's word.
+/// Who decides when they disagree: the operator, then failed connections, then the agent, then what is assumed.
 enum class State {
   new_,     ///< configured, not yet checked
   up,       ///< reports (or, without an agent, accepts connections)
   stale,    ///< the agent is silent, the service accepts connections: keeps traffic at a neutral score
-  down,     ///< the service refuses or does not answer
+  down,     ///< the service refuses or does not answer, or its agent is silent and required
   ejected,  ///< a connection failed a moment ago; comes back by itself
   drain,    ///< no new connections (operator, agent, or an agent that deregistered)
   maint,    ///< out of service by the operator
@@ -49,6 +49,7 @@ struct BackendStatus {
   std::optional<double> cpu, memory;    ///< shares, 0 to 1
   std::optional<Duration> report_age;
   std::size_t connections_active = 0;
+  std::size_t connections_most = 0;     ///< that it may have at once; 0: no limit
   std::uint64_t connections_total = 0, connections_failed = 0;
   Duration ejected_for{};               ///< how much longer; zero when not ejected
   std::uint64_t conflicts = 0;          ///< times a second live agent claimed this identity
@@ -63,6 +64,8 @@ struct ProxyStatus {
   Duration uptime{};
   std::string engine, policy;
   std::size_t connections_active = 0;
+  std::size_t connections_waiting = 0;      ///< of these: for a back-end
+  std::size_t connections_most = 0;         ///< that may be served at once
   std::uint64_t connections_total = 0;
   std::vector<Counter> rejected;            ///< clients closed without a back-end, by reason
   std::uint64_t bytes_in = 0, bytes_out = 0;  ///< from clients, to clients

@@ -18,7 +18,7 @@ class TcpChecks {
   enum class Outcome { accepted, refused, not_tried };
   struct Result {
     std::uint64_t backend = 0;
-    Outcome outcome = Outcome::refused;  ///< not_tried: we had no socket for it, which says nothing of the service
+    Outcome outcome = Outcome::refused;  ///< not_tried: we had no socket or port for it, which says nothing of it
   };
 
   /// Starts one; its result comes from collect() by `deadline` at the latest.
@@ -36,7 +36,7 @@ class TcpChecks {
     TimePoint deadline{};
   };
   std::vector<Running> running_;
-  std::vector<Result> decided_;  ///< refused at once
+  std::vector<Result> decided_;  ///< at once
 };
 
 }  // namespace farol::proxy

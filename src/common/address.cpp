@@ -151,6 +151,13 @@ Address Address::with_port(std::uint16_t port) const {
   return result;
 }
 
+Address Address::network(int bits) const {
+  Address result = with_port(0);
+  for (int bit = bits; bit < 8 * static_cast<int>(ip_.size()); ++bit)
+    result.ip_[static_cast<std::size_t>(bit / 8)] &= static_cast<std::uint8_t>(~(0x80 >> (bit % 8)));
+  return result;
+}
+
 bool Address::is_wildcard() const {
   return std::all_of(ip_.begin(), ip_.end(), [](std::uint8_t byte) { return byte == 0; });
 }

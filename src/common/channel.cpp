@@ -11,7 +11,6 @@
 
 #include "common/error.hpp"
 #include "common/io.hpp"
-#include "common/socket_option.hpp"
 
 namespace farol {
 namespace {
@@ -30,6 +29,8 @@ IoResult result_of_answer(int answer) {
   return result_of(answer < 0 ? -1 : answer);
 }
 
+}  // namespace
+
 ConnectResult connect_error(int error) {
   switch (error) {
     case 0: return ConnectResult::connected;
@@ -42,8 +43,6 @@ ConnectResult connect_error(int error) {
     default: return ConnectResult::unreachable;
   }
 }
-
-}  // namespace
 
 Channel::~Channel() {
   if (readiness.slot != kNoSlot) io_.forget(*this);
@@ -133,6 +132,10 @@ std::size_t Channel::unacknowledged() const {
 }
 
 std::uint64_t Channel::acknowledged() const { return acknowledged_bytes(fd_); }
+
+void Channel::probe_when_idle(Duration limit) const { farol::probe_when_idle(fd_, limit); }
+
+Silence Channel::silence() const { return silence_of(fd_); }
 
 int Channel::take_error() const { return socket_error(fd_); }
 

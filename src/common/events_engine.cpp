@@ -9,7 +9,10 @@ namespace farol {
 
 EventsEngine::EventsEngine(std::vector<const Listener*> listeners, Handler handler, Options options, bool may_use_uring,
                            const Logger& log)
-    : Engine(options.max_connections), listeners_(std::move(listeners)), handler_(std::move(handler)) {
+    : Engine(options.max_connections),
+      listeners_(std::move(listeners)),
+      handler_(std::move(handler)),
+      pipes_(options.max_pipes) {
   const ReactorContext context{handler_, log, admission_, stop_, cut_, pipes_};
   for (std::size_t i = 0; i < std::max<std::size_t>(options.reactors, 1); ++i) {
     std::vector<const Listener*> own;

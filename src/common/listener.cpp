@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "common/error.hpp"
+#include "common/socket_option.hpp"
 
 namespace farol {
 namespace {
@@ -65,6 +66,7 @@ Listener Listener::twin() const {
   other.fd_ = open_socket(other.address_);
   if (!other.fd_) throw StartError(listen_failure(address_, errno));
   set_option(other.fd_, SOL_SOCKET, SO_REUSEPORT, 1);
+  if (probe_limit_ > Duration::zero()) other.probe_idle_clients(probe_limit_);
   other.bind_and_listen({});
   return other;
 }
@@ -75,6 +77,11 @@ void Listener::set_non_blocking() const {
 }
 
 void Listener::give_to(uid_t user) const { check("fchown", ::fchown(fd_.get(), user, static_cast<gid_t>(-1))); }
+
+void Listener::probe_idle_clients(Duration limit) {
+  probe_limit_ = limit;
+  probe_when_idle(fd_, limit);
+}
 
 Listener::Outcome Listener::accept(Fd& socket, Address& peer, Mode mode) const {
   SockAddr raw;

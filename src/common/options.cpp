@@ -13,6 +13,11 @@ CLI::AsNumberWithUnit seconds_with_unit() {
   return CLI::AsNumberWithUnit(units, CLI::AsNumberWithUnit::CASE_SENSITIVE, "DURATION");
 }
 
+std::string in_unit(Duration value) {
+  const bool small = value < std::chrono::seconds(1);
+  return fmt::format("{}{}", small ? to_ms(value) : to_seconds(value), small ? "ms" : "s");
+}
+
 /// CLI11's words, made to name the file when it was the file, and to end in the way out.
 std::string explain(const CLI::App& app, const CLI::ParseError& error) {
   std::string text = error.what();
@@ -58,8 +63,7 @@ CLI::Option* add_duration(CLI::App& app, const std::string& flag, Duration& valu
   };
   return app.add_option_function<std::string>(flag, store, help)
       ->type_name("DURATION")
-      ->default_str(fmt::format("{}{}", value < std::chrono::seconds(1) ? to_ms(value) : to_seconds(value),
-                                value < std::chrono::seconds(1) ? "ms" : "s"));
+      ->default_str(value == Duration::zero() ? "0" : in_unit(value));
 }
 
 Duration parse_duration(const std::string& text) {

@@ -29,7 +29,6 @@ class BlockingIo : public Io {
     if (!fd) return fd;
     const int on = 1;
     ::setsockopt(fd.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-    ::setsockopt(fd.get(), SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
     if (deadline != kNever) {  // connect(2) honours SO_SNDTIMEO; a later send that runs into it says "again"
       const auto left = std::max<Duration>(deadline - Clock::now(), std::chrono::milliseconds(1));
       const auto us = std::chrono::duration_cast<std::chrono::microseconds>(left).count();
@@ -220,7 +219,8 @@ ThreadsEngine::ThreadsEngine(std::vector<const Listener*> listeners, Handler han
       listeners_(std::move(listeners)),
       handler_(std::move(handler)),
       options_(std::move(options)),
-      log_(log) {
+      log_(log),
+      pipes_(options_.max_pipes) {
   for (std::size_t i = 0; i < listeners_.size(); ++i) waiting_.push_back(std::make_unique<std::atomic<int>>(0));
   supervisor_ = Thread(options_.name + "-watch", [this] { supervise_all(); });
   for (std::size_t i = 0; i < listeners_.size(); ++i)

@@ -42,7 +42,7 @@ int run(int argc, const char* const* argv) {
   if (!config) return EXIT_SUCCESS;
   const SignalWaiter signals{SIGTERM, SIGINT};
   const Logger log(STDERR_FILENO, config->common.log_level, config->common.log_format);
-  raise_and_read_limits();
+  raise_and_read_limits(::geteuid());
   ContentHashes hashes;
   FileStore files(config->root, hashes);
   if (config->common.check_config) {

@@ -1,5 +1,7 @@
 #include "gateway/server.hpp"
 
+#include <unistd.h>
+
 #include <system_error>
 
 #include "common/error.hpp"
@@ -46,7 +48,9 @@ Task<> GatewayServer::serve(Io& io, Accepted client) const {
 
 void GatewayServer::start_clients() {
   EngineOptions options;
-  options.max_connections = connections_within(raise_and_read_limits(), config_.engine == EngineKind::threads ? 1 : 0);
+  const std::size_t threads_each = config_.engine == EngineKind::threads ? 1 : 0;
+  options.max_connections = capacity_within(raise_and_read_limits(::geteuid()), threads_each, 0).connections;
+  options.max_pipes = 0;  // what it sends comes from memory
   options.reactors = config_.workers;
   options.name = "handler";
   farol::Handler serve_client = [this](Io& io, Accepted client) { return serve(io, std::move(client)); };

@@ -37,6 +37,7 @@ void Alarms::probe_timeouts(const Access& rows, Backend& backend, TimePoint now,
   const Backend::Expired expired = backend.expire_probes(now, timers_.probe_timeout, we_slept);
   if (expired.lost > 0) {
     rows.refresh(backend, now);
+    if (expired.ask_again && !backend.agent.leaving) rows.schedule_probe(backend, now);
     notices.add(LogLevel::debug, "probe lost",
                 {{"backend", backend.name()}, {"loss", backend.estimates().loss().share(), 2}});
   }

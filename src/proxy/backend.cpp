@@ -9,6 +9,10 @@ namespace {
 constexpr auto kFirstEjection = std::chrono::seconds(1);
 constexpr auto kLongestEjection = std::chrono::seconds(10);
 constexpr int kMaxFailures = 5;
+/// Remembered of an agent that never answers.
+constexpr std::size_t kMaxOutstanding = 16;
+/// Who does not answer and is not yet silent is asked so many times in a row at each interval.
+constexpr int kAskedInRow = 3;
 /// A row without any packet for this many intervals is forgotten.
 constexpr int kForgottenAfter = 3;
 
@@ -19,16 +23,23 @@ Backend::Backend(std::uint64_t id_, BackendKey key_, std::string pool_name_, Sou
     : id(id_), key(key_), pool_name(std::move(pool_name_)), source(source_), config_(config), estimates_(config) {}
 
 bool Backend::judged_by_check() const {
-  return source == Source::configured || agent.silent || !agent.listening;
+  return source == Source::configured || agent.silent || !agent.listening || failing_;
 }
 
+/// A verdict from a time when nobody wanted one does not count.
+void Backend::start_judging() {
+  if (!judged_by_check()) check = Check::unknown;
+}
+
+/// The operator's word, then failed connections, then the agent's word or silence, then what is assumed.
 State Backend::state(TimePoint now) const {
   if (admin == AdminState::maint) return State::maint;
   if (admin == AdminState::drain || agent.draining || agent.leaving) return State::drain;
   if (judged_by_check() && check == Check::refused) return State::down;
   if (is_ejected(now)) return State::ejected;
   if (source == Source::configured) return check == Check::accepted ? State::up : State::new_;
-  return agent.silent ? State::stale : State::up;
+  if (!agent.silent) return State::up;
+  return require_agent ? State::down : State::stale;
 }
 
 Tier Backend::tier(TimePoint now, Policy policy) const {
@@ -51,7 +62,8 @@ void Backend::adopt(const AgentPath& path, std::uint64_t boot_id, TimePoint now)
   recent_ = {};
   estimates_.new_agent();
   contender.reset();
-  ejected_until_ = {};  // a newly validated agent ends an ejection
+  ejected_until_ = {};  // a newly validated agent ends an ejection, and whatever connects said
+  failing_ = false;
   entered_ = false;     // and starts slowly
   heard(now);
 }
@@ -59,21 +71,22 @@ void Backend::adopt(const AgentPath& path, std::uint64_t boot_id, TimePoint now)
 void Backend::heard(TimePoint now) {
   agent.last_packet = now;
   agent.packet_since_check = true;
-  agent.silent = false;
+  lost_in_row_ = 0;
+  if (std::exchange(agent.silent, false) && failing_) next_check = now;
 }
 
 monitoring::ProbeRequest Backend::make_probe(std::uint64_t nonce, TimePoint now, Duration timeout) {
   if (outstanding_.size() >= kMaxOutstanding) outstanding_.erase(outstanding_.begin());
   const std::uint32_t sequence = next_sequence_++;
   outstanding_.push_back({sequence, nonce, now, now + timeout});
-  recent_ = {Recent{sequence, nonce}, recent_[0]};
+  recent_ = {RecentProbe{sequence, nonce}, recent_[0]};
   return {sequence, nonce, false};
 }
 
 Backend::Answer Backend::take_response(const monitoring::ProbeResponse& response, TimePoint arrival,
                                        Duration timeout) {
   const bool first = first_answer(response);
-  const auto probe = std::find_if(outstanding_.begin(), outstanding_.end(), [&](const Outstanding& o) {
+  const auto probe = std::find_if(outstanding_.begin(), outstanding_.end(), [&](const OutstandingProbe& o) {
     return o.sequence == response.sequence && o.nonce == response.nonce && !o.late;
   });
   if (probe == outstanding_.end()) return first ? Answer::late : Answer::wrong_nonce;
@@ -95,15 +108,14 @@ Backend::Answer Backend::take_response(const monitoring::ProbeResponse& response
 void Backend::take_load(const monitoring::ProbeResponse& response, TimePoint now) {
   estimates_.take_report(response.load, signals.open(), now);
   agent.draining = response.draining;
-  if (agent.listening && !response.listening) {
-    check = Check::unknown;
-    next_check = now;
-  }
+  if (agent.listening == response.listening) return;
+  start_judging();
   agent.listening = response.listening;
+  if (judged_by_check()) next_check = now;
 }
 
 bool Backend::first_answer(const monitoring::ProbeResponse& response) {
-  for (Recent& probe : recent_)
+  for (RecentProbe& probe : recent_)
     if (probe.sequence == response.sequence && probe.nonce == response.nonce && probe.nonce != 0)
       return !std::exchange(probe.answered, true);
   return false;
@@ -111,7 +123,7 @@ bool Backend::first_answer(const monitoring::ProbeResponse& response) {
 
 Backend::Expired Backend::expire_probes(TimePoint now, Duration timeout, bool we_slept) {
   Expired result;
-  std::erase_if(outstanding_, [&](Outstanding& probe) {
+  std::erase_if(outstanding_, [&](OutstandingProbe& probe) {
     if (now < probe.deadline) return false;
     if (we_slept && !probe.voided) {  // its answer may be waiting in the socket: one more time-out, no loss
       probe.voided = true;
@@ -120,16 +132,18 @@ Backend::Expired Backend::expire_probes(TimePoint now, Duration timeout, bool we
     }
     if (probe.voided) return true;
     ++result.lost;
+    ++lost_in_row_;
     estimates_.probe_lost(agent.silent);
     if (contender && probe.sequence >= contender->decided_by) result.contender_won = true;
     return true;
   });
+  result.ask_again = result.lost > 0 && !agent.silent && lost_in_row_ % kAskedInRow != 0;
   return result;
 }
 
 bool Backend::is_outstanding(std::uint32_t sequence, std::uint64_t nonce) const {
   return std::any_of(outstanding_.begin(), outstanding_.end(),
-                     [&](const Outstanding& o) { return o.sequence == sequence && o.nonce == nonce; });
+                     [&](const OutstandingProbe& o) { return o.sequence == sequence && o.nonce == nonce; });
 }
 
 bool Backend::recent_nonce(std::uint64_t nonce) const {
@@ -139,8 +153,8 @@ bool Backend::recent_nonce(std::uint64_t nonce) const {
 bool Backend::check_alive() {
   const bool alive = std::exchange(agent.packet_since_check, false);
   if (alive || agent.silent) return false;
+  start_judging();
   agent.silent = true;
-  check = Check::unknown;
   return true;
 }
 
@@ -157,6 +171,7 @@ bool Backend::needs_check(TimePoint now) const {
 void Backend::take_check(bool accepted, TimePoint now, const MonitoringConfig& config) {
   check_running = false;
   check = accepted ? Check::accepted : Check::refused;
+  failing_ = !accepted;
   if (accepted) ejected_until_ = {};
   next_check = needs_check(now) ? now + config.probe_interval : TimePoint::max();
 }
@@ -164,12 +179,14 @@ void Backend::take_check(bool accepted, TimePoint now, const MonitoringConfig& c
 void Backend::connect_failed(TimePoint now, bool may_eject) {
   ++connections_failed;
   estimates_.connection_failed(now);
-  if (is_ejected(now) || !may_eject) return;
+  if (is_ejected(now)) return;
+  start_judging();
+  const bool first = !std::exchange(failing_, true);
+  if (first || may_eject) next_check = now + kFirstEjection;
+  if (!may_eject) return;
   connect_failures_ = std::min(connect_failures_ + 1, kMaxFailures);
   const auto ejection = std::min<Duration>(kFirstEjection * (1 << (connect_failures_ - 1)), kLongestEjection);
   ejected_until_ = now + ejection;
-  if (!judged_by_check()) check = Check::unknown;
-  next_check = now + std::min<Duration>(ejection, kFirstEjection);
 }
 
 void Backend::take_signals(double ticks, TimePoint now) {
@@ -204,6 +221,7 @@ BackendStatus Backend::status(TimePoint now) const {
   view.state = state(now);
   estimates_.fill(view, now);
   view.connections_active = signals.open();
+  view.connections_most = max_connections;
   view.connections_failed = connections_failed;
   view.ejected_for = is_ejected(now) ? ejected_until_ - now : Duration::zero();
   view.conflicts = conflicts;

@@ -51,7 +51,7 @@ void rate(Standing& standing, const Backend& backend, const Pool& pool, const We
 }
 
 /// While nobody uses a pool, what changes by itself may be looked at less often.
-Duration view_interval(Pool& pool) { return pool.idle() ? kIdleTick : kTick; }
+Duration view_interval(Pool& pool) { return pool.idle() && pool.waiting() == 0 ? kIdleTick : kTick; }
 
 }  // namespace
 
@@ -74,7 +74,7 @@ Pool& BackendTable::name_pool(const std::string& name) {
   return pool(monitoring::pool_id(name), name);
 }
 
-std::optional<Lease> BackendTable::acquire(Pool& pool, const Pool::Request& request) {
+std::optional<Lease> BackendTable::acquire(Pool& pool, const Request& request) {
   auto choice = pool.choose(request);
   if (!choice) return std::nullopt;
   return std::optional<Lease>(std::in_place, *this, *choice, request.now);
@@ -85,10 +85,11 @@ void BackendTable::publish(Backend& backend, Pool& pool, TimePoint now) {
   standing.tier = backend.tier(now, pool.policy);
   const LoadView view = backend.load_view(now);
   standing.share = view.weight * view.ramp;
+  standing.most = backend.max_connections;
   standing.flowing = backend.estimates().flowing();
   standing.told = told_of(backend, pool.policy);
   rate(standing, backend, pool, options_.weighted, now);
-  pool.publish(backend, standing);
+  pool.publish(backend, standing, now);
 }
 
 void BackendTable::refresh(Backend& backend, TimePoint now) {
@@ -138,6 +139,13 @@ bool BackendTable::ready(TimePoint now) {
     const Backend& backend = *row.second;
     return backend.tier(now, pools_.at(backend.key.pool).policy) <= Tier::backup;
   });
+}
+
+std::size_t BackendTable::waiting() {
+  MutexLock lock(mutex_);
+  std::size_t all = 0;
+  for (const auto& [id, pool] : pools_) all += pool.waiting();
+  return all;
 }
 
 std::vector<BackendStatus> BackendTable::status(TimePoint now) {
@@ -205,7 +213,7 @@ void BackendTable::closed_early(Backend& backend, TimePoint now) {
   refresh(backend, now);
 }
 
-Lease::Lease(BackendTable& table, const Pool::Choice& choice, TimePoint now)
+Lease::Lease(BackendTable& table, const Choice& choice, TimePoint now)
     : table_(&table),
       backend_(choice.backend),
       meter_(backend_->signals, now),

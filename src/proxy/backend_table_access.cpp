@@ -34,6 +34,8 @@ Backend* BackendTable::Access::add(const BackendKey& key, Source source) const N
   const std::uint64_t id = table_.next_id_++;
   auto row = std::make_unique<Backend>(id, key, pool.name, source, table_.options_.weighted);
   Backend* backend = row.get();
+  backend->max_connections = table_.options_.max_connections;
+  backend->require_agent = table_.options_.require_agent;
   pool.add(*backend);
   table_.by_key_[key] = backend;
   table_.rows_.emplace(id, std::move(row));

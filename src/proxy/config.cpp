@@ -11,6 +11,9 @@
 namespace farol::proxy {
 namespace {
 
+constexpr std::uint32_t kMostConnections = 10'000'000;  ///< that make sense as a limit
+constexpr auto kLeastUserTimeout = std::chrono::seconds(2);
+
 /// The flags as text, before they are understood.
 struct Raw {
   std::vector<std::string> listen, backends, policies, allow;
@@ -43,23 +46,27 @@ Config::Endpoint parse_listen(const std::string& text) {
   return endpoint;
 }
 
-double parse_weight(const std::string& text) {
-  int weight = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), weight);
-  if (error != std::errc() || end != text.data() + text.size() || weight < 1 || weight > 1000)
-    throw UsageError("'" + text + "' is not a weight (want 1 to 1000)");
-  return weight;
+/// A whole number from `least` to `most`; `what` it is meant to be.
+std::uint32_t parse_number(const std::string& text, const std::string& what, std::uint32_t least, std::uint32_t most) {
+  std::uint32_t number = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (error != std::errc() || end != text.data() + text.size() || number < least || number > most)
+    throw UsageError(fmt::format("'{}' is not {} (want {} to {})", text, what, least, most));
+  return number;
 }
 
 void parse_backend_option(const std::string& option, Config::StaticBackend& backend) {
   if (option == "backup")
     backend.backup = true;
   else if (option.starts_with("weight="))
-    backend.weight = parse_weight(option.substr(7));
+    backend.weight = parse_number(option.substr(7), "a weight", 1, 1000);
   else if (option.starts_with("pool="))
     backend.pool = checked_pool(option.substr(5));
+  else if (option.starts_with("max-connections="))
+    backend.max_connections = parse_number(option.substr(16), "a number of connections", 0, kMostConnections);
   else
-    throw UsageError("'" + option + "' is not an option of a back-end (want weight=N, backup or pool=NAME)");
+    throw UsageError("'" + option +
+                     "' is not an option of a back-end (want weight=N, backup, max-connections=N or pool=NAME)");
 }
 
 Config::StaticBackend parse_backend(const std::string& text) {
@@ -90,11 +97,26 @@ Policy parse_policy(const std::string& name) {
   throw UsageError("'" + name + "' is not a policy (want " + policy_names() + ")");
 }
 
+void add_limits(CLI::App& app, Config& config) {
+  const auto add = [&app](const char* flag, auto& value, const char* what) {
+    app.add_option(flag, value, what)->capture_default_str()->check(CLI::Range(0U, kMostConnections));
+  };
+  add("--max-connections", config.max_connections, "clients served at once; 0 = what the limits allow");
+  add("--max-connections-per-backend", config.max_connections_per_backend,
+      "of this proxy to each back-end; 0 = no limit");
+  add("--max-connections-per-source", config.max_connections_per_source,
+      "from one IPv4 address or IPv6 /64; 0 = no limit");
+  add_duration(app, "--queue-timeout", config.queue_timeout, "that a client waits for a back-end; 0 = never");
+  add("--max-queue", config.max_queue, "clients of a pool that wait at once");
+}
+
 void add_flags(CLI::App& app, Raw& raw, Config& config) {
   app.add_option("--listen", raw.listen, "client side, ADDR:PORT[=POOL], repeatable")->default_str(":80")
       ->take_all();
   app.add_option("--monitor-listen", raw.monitor_listen, "UDP ADDR:PORT where agents register")->capture_default_str();
-  app.add_option("--backend", raw.backends, "static back-end without an agent, ADDR:PORT[,weight=N][,backup][,pool=NAME], repeatable")
+  app.add_option("--backend", raw.backends,
+                 "static back-end without an agent, "
+                 "ADDR:PORT[,weight=N][,backup][,max-connections=N][,pool=NAME], repeatable")
       ->take_all();
   add_choice(app, "--engine", config.engine, {{"threads", EngineKind::threads}, {"events", EngineKind::events}, {"epoll", EngineKind::epoll}},
              "who runs the relays: a thread per connection, or a reactor per core (events: io_uring if permitted)");
@@ -107,17 +129,19 @@ void add_flags(CLI::App& app, Raw& raw, Config& config) {
   add_duration(app, "--probe-interval", config.timers.probe_interval, "between two probes of a back-end");
   add_duration(app, "--probe-timeout", config.timers.probe_timeout, "after which a probe is lost");
   add_duration(app, "--alive-interval", config.timers.alive_interval, "between two checks that an agent is alive");
+  app.add_flag("--require-agent", config.require_agent,
+               "a back-end whose agent is silent is down; static ones have none");
   add_duration(app, "--connect-timeout", config.connect_timeout, "of one connection attempt to a back-end");
   add_duration(app, "--idle-timeout", config.idle_timeout, "without a byte in either direction; 0 = never");
   add_duration(app, "--fin-timeout", config.fin_timeout, "the same once one side has closed its half");
+  add_duration(app, "--user-timeout", config.user_timeout, "for a peer to answer when it is asked; 0 = any");
+  add_duration(app, "--max-lifetime", config.max_lifetime, "of a connection, whatever it does; 0 = any");
   add_duration(app, "--drain-timeout", config.drain_timeout, "for connections to end after TERM");
   add_duration(app, "--slow-start", config.weighted.slow_start, "until a back-end that joins or recovers has its full share");
   app.add_option("--retries", config.retries, "connection attempts on other back-ends")
       ->capture_default_str()
       ->check(CLI::Range(0, 100));
-  app.add_option("--max-connections", config.max_connections, "clients served at once; 0 = what the limits allow")
-      ->capture_default_str()
-      ->check(CLI::Range(0, 10'000'000));
+  add_limits(app, config);
   app.add_option("--key-file", config.key_file, "keys that agents must sign with");
   app.add_option("--user", config.user, "whom to become when started as root, once the ports are bound")
       ->default_str("farol, or nobody");
@@ -154,6 +178,8 @@ void check_together(const Config& config) {
   if (timers.probe_interval <= Duration::zero()) throw UsageError("--probe-interval: must be more than 0");
   if (timers.probe_timeout <= Duration::zero()) throw UsageError("--probe-timeout: must be more than 0");
   if (config.connect_timeout <= Duration::zero()) throw UsageError("--connect-timeout: must be more than 0");
+  if (config.user_timeout > Duration::zero() && config.user_timeout < kLeastUserTimeout)
+    throw UsageError("--user-timeout: must be 0 or at least 2s (idle peers are asked once a second at the most)");
   if (timers.alive_interval < timers.probe_interval + timers.probe_timeout)
     throw UsageError(fmt::format(
         "--alive-interval: {} s is too short for a probe every {} s (want at least --probe-interval + --probe-timeout)",

@@ -5,8 +5,9 @@
 namespace farol::proxy {
 namespace {
 
-constexpr std::array<const char*, kRejections> kRejectionNames = {"limit", "no_backend", "connect_failed",
-                                                                 "no_thread",     "no_resources"};
+constexpr std::array<const char*, kRejections> kRejectionNames = {
+    "limit",         "source_limit",   "no_backend", "queue_full",
+    "queue_timeout", "connect_failed", "no_thread",  "no_resources"};
 
 }  // namespace
 

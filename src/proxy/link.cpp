@@ -4,6 +4,12 @@
 #include <utility>
 
 namespace farol::proxy {
+namespace {
+
+/// The kernel's clock may be this coarse.
+constexpr auto kKernelTick = std::chrono::milliseconds(10);
+
+}  // namespace
 
 void Link::open_server(Fd socket) {
   SpinLock lock(mutex_);
@@ -17,8 +23,7 @@ void Link::close_server() {
 }
 
 void Link::finish(bool reset_server) {
-  half_closed_.store(true, std::memory_order_relaxed);
-  if (reset_server) client_closed_.store(true, std::memory_order_relaxed);
+  closed_.fetch_or(reset_server ? kHalfClosed | kClientClosed : kHalfClosed, std::memory_order_relaxed);
   SpinLock lock(mutex_);
   client_.shut_down();
   if (!server_) return;
@@ -41,23 +46,60 @@ TimePoint Link::fin_deadline(TimePoint now) const {
   return most > Duration::zero() ? now + most : kNever;
 }
 
+bool Link::expired(TimePoint now) {
+  if (!started_.load(std::memory_order_acquire) || end_.load() != End::open) return false;
+  End reason = End::open;
+  if (too_old(now))
+    reason = End::too_old;
+  else if (const auto side = vanished(now))
+    reason = *side == Side::server ? End::server_gone : End::timed_out;
+  else if (silent(now))
+    reason = End::timed_out;
+  End expected = End::open;
+  return reason != End::open && end_.compare_exchange_strong(expected, reason);
+}
+
+bool Link::too_old(TimePoint now) const {
+  return limits_.lifetime > Duration::zero() && now - meter_->connected_at() >= limits_.lifetime;
+}
+
 /// A relay sees its bytes go into a socket, not out of it: a reader that takes minutes for what lies there looks silent. So
 /// the kernel is asked, in the middle of a silence and at its end, what the peers have acknowledged.
-bool Link::expired(TimePoint now) {
-  const Clock::rep last = last_activity_.load(std::memory_order_relaxed);
-  if (last == 0 || end_.load() != End::open) return false;
-  const Duration most = limit(half_closed_.load(std::memory_order_relaxed));
-  const Duration silent = now.time_since_epoch() - Duration(last);
-  if (most <= Duration::zero() || silent <= most / 2) {
+bool Link::silent(TimePoint now) {
+  const Duration most = limit((closed_.load(std::memory_order_relaxed) & kHalfClosed) != 0);
+  const Duration silence = now.time_since_epoch() - Duration(last_activity_.load(std::memory_order_relaxed));
+  if (most <= Duration::zero() || silence <= most / 2) {
     half_silent_ = false;
     return false;
   }
-  if (!std::exchange(half_silent_, true)) acknowledged_ = acknowledged();
-  if (silent <= most) return false;
+  if (!half_silent_) acknowledged_ = acknowledged();
+  half_silent_ = true;
+  if (silence <= most) return false;
   if (acknowledged() == acknowledged_) return true;
   half_silent_ = false;
   touch_at(now);
   return false;
+}
+
+/// The side whose peer is gone, as one behind a broken path is: nothing has come from it for the whole user time-out,
+/// though it was asked. The first look is at the half of that time, so short sessions pay nothing for it; each further
+/// one is when the silence found last could have become long enough. An idle client is probed from the start, for it
+/// costs nothing (Listener); an idle server from here on.
+std::optional<Link::Side> Link::vanished(TimePoint now) {
+  if (now < look_at_) return std::nullopt;
+  const Duration most = limits_.user;
+  SpinLock lock(mutex_);
+  if (!server_) return std::nullopt;
+  if (!probing_) server_->probe_when_idle(most);
+  probing_ = true;
+  Duration longest{};
+  for (const Side side : {Side::client, Side::server}) {
+    const Silence silence = (side == Side::client ? client_ : *server_).silence();
+    if (silence.unanswered && silence.lasts >= most) return side;
+    longest = std::max(longest, silence.lasts);
+  }
+  look_at_ = now + std::max(most - longest + kKernelTick, most / 8);
+  return std::nullopt;
 }
 
 /// The lower bits are enough: whether it grows is all that matters.
@@ -69,7 +111,7 @@ std::uint32_t Link::acknowledged() {
 void Link::cut(bool timed_out) {
   SpinLock lock(mutex_);
   End expected = End::open;
-  end_.compare_exchange_strong(expected, timed_out ? End::timed_out : End::cut);
+  end_.compare_exchange_strong(expected, timed_out ? End::timed_out : End::cut);  // expired() has said why already
   client_.shut_down();
   if (server_) server_->shut_down();
 }

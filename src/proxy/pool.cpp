@@ -1,6 +1,7 @@
 #include "proxy/pool.hpp"
 
 #include <algorithm>
+#include <utility>
 
 #include "proxy/backend.hpp"
 #include "proxy/source_hash.hpp"
@@ -16,6 +17,10 @@ std::uint32_t busy(const Standing& standing, BackendSignals::Connections own) {
   return std::min(own.open, own.owed + standing.flowing);
 }
 
+bool was_tried(const Request& request, const Backend& backend) {
+  return std::find(request.tried.begin(), request.tried.end(), backend.id) != request.tried.end();
+}
+
 template <typename Value>
 void take_out(std::vector<Value>& values, std::size_t slot) {
   values[slot] = std::move(values.back());
@@ -29,6 +34,7 @@ Pool::Pool(std::string name_, Policy policy_, const WeightedConfig& config, std:
 
 void Pool::add(Backend& backend) {
   SpinLock lock(mutex_);
+  backend.pool = this;
   backend.signals.slot = static_cast<std::uint32_t>(entries_.size());
   backend.signals.changed = &changed;
   members.push_back(&backend);
@@ -64,13 +70,14 @@ bool Pool::remove(Backend& backend) {
   return true;
 }
 
-void Pool::publish(const Backend& backend, const Standing& standing) {
+void Pool::publish(const Backend& backend, const Standing& standing, TimePoint now) {
   SpinLock lock(mutex_);
   const std::size_t slot = backend.signals.slot;
   set_tier(slot, standing.tier);
   entries_[slot].standing = standing;
   share_[slot] = standing.share;
   revalue(slot);
+  if (!queue_.empty() && (key_[slot] != kNotNow || (standing.tier <= Tier::backup && !full(slot)))) serve_queue(now);
 }
 
 void Pool::set_tier(std::size_t slot, Tier tier) {
@@ -89,7 +96,14 @@ void Pool::revalue(std::size_t slot) {
   all_open_ += own.open - std::uint64_t{open_[slot]};
   open_[slot] = own.open;
   const double load = policy == Policy::weighted ? own_load(own.open, busy(entry.standing, own), config_) : own.open;
-  key_[slot] = entry.standing.tier == exposed_ ? entry.standing.base + entry.standing.per_load * load : kNotNow;
+  const bool open_to_all = entry.standing.tier == exposed_ && !full(slot);
+  key_[slot] = open_to_all ? entry.standing.base + entry.standing.per_load * load : kNotNow;
+}
+
+/// It has as many connections as it may. What only adds connections needs the lock, so it never has more.
+bool Pool::full(std::size_t slot) const {
+  const std::uint32_t most = entries_[slot].standing.most;
+  return most > 0 && open_[slot] >= most;
 }
 
 void Pool::expose(Tier tier) {
@@ -109,24 +123,38 @@ std::optional<Pick> Pool::pick(const Request& request) {
   return proxy::choose(policy, candidates(), all_open_ == 0 ? config_.idle_tie : config_.tie, request.client);
 }
 
-/// After a failed attempt: without those that were tried, tier by tier.
+/// After a failed attempt, or when all of the exposed tier are full: without those that were tried, tier by tier. But
+/// to one that looks dead nobody goes while a healthy one is merely full.
 std::optional<Pick> Pool::pick_untried(const Request& request) {
   std::optional<Pick> found;
+  bool healthy_full = false;
   for (Tier tier = exposed_; !found && tier != Tier::never; tier = static_cast<Tier>(static_cast<int>(tier) + 1)) {
+    if (tier == Tier::last_resort && healthy_full) break;
     if (tier != exposed_) expose(tier);
-    for (std::size_t slot = 0; slot < entries_.size(); ++slot)
-      if (std::find(request.tried.begin(), request.tried.end(), entries_[slot].backend->id) != request.tried.end())
+    for (std::size_t slot = 0; slot < entries_.size(); ++slot) {
+      if (was_tried(request, *entries_[slot].backend))
         key_[slot] = kNotNow;
+      else if (entries_[slot].standing.tier == tier)
+        healthy_full = healthy_full || full(slot);
+    }
     found = pick(request);
   }
   return found;
 }
 
-std::optional<Pool::Choice> Pool::choose(const Request& request) {
+std::optional<Choice> Pool::choose(const Request& request) {
   SpinLock lock(mutex_);
   changed.take(entries_.size(), [this](std::size_t slot) NO_THREAD_SAFETY_ANALYSIS { revalue(slot); });
+  if (!queue_.empty()) serve_queue(request.now);
+  return choose_now(request);
+}
+
+std::optional<Choice> Pool::choose_now(const Request& request) {
   const Tier exposed = exposed_;
-  const std::optional<Pick> picked = request.tried.empty() ? pick(request) : pick_untried(request);
+  std::optional<Pick> picked;
+  if (request.tried.empty()) picked = pick(request);
+  const bool plainly = picked.has_value();
+  if (!picked) picked = pick_untried(request);
   std::optional<Choice> choice;
   if (picked) {
     const std::size_t slot = picked->index;
@@ -139,10 +167,56 @@ std::optional<Pool::Choice> Pool::choose(const Request& request) {
     if (worth_keeping(request.now)) keep(slot, request.now);
     choice->backend->signals.opened();
     ++entries_[slot].chosen;
-    if (request.tried.empty()) revalue(slot);
+    if (plainly) revalue(slot);
   }
-  if (!request.tried.empty()) expose(exposed);
+  if (!plainly) expose(exposed);
   return choice;
+}
+
+/// Waiting helps unless everybody was tried who may be chosen: only a full one will be there again soon.
+bool Pool::worth_waiting(const Request& request) const {
+  for (std::size_t slot = 0; slot < entries_.size() && !request.tried.empty(); ++slot)
+    if (entries_[slot].standing.tier <= Tier::backup && full(slot) && !was_tried(request, *entries_[slot].backend))
+      return true;
+  return request.tried.empty();
+}
+
+Pool::Joined Pool::join(Waiter& waiter, std::size_t most, TimePoint now) {
+  SpinLock lock(mutex_);
+  if (!worth_waiting(waiter.request)) return Joined::in_vain;
+  if (queue_.size() >= most) return Joined::full;
+  waiter.place = queue_.insert(queue_.end(), &waiter);
+  waiting_.store(queue_.size());
+  serve_queue(now);  // a connection that ended before that store has not seen it
+  return Joined::waits;
+}
+
+std::optional<Choice> Pool::leave(Waiter& waiter) {
+  SpinLock lock(mutex_);
+  if (!waiter.choice) queue_.erase(waiter.place);
+  waiting_.store(queue_.size());
+  return std::exchange(waiter.choice, std::nullopt);
+}
+
+void Pool::serve(TimePoint now) {
+  SpinLock lock(mutex_);
+  if (!queue_.empty()) serve_queue(now);
+}
+
+/// In the order of their coming. Only who has tried somebody already may be left behind: nobody else is pickier than
+/// the next. All keys are looked at anew, for a connection marks its back-end before it is counted as ended.
+void Pool::serve_queue(TimePoint now) {
+  expose(exposed_);
+  for (auto next = queue_.begin(); next != queue_.end();) {
+    Waiter& waiter = **next++;
+    waiter.request.now = now;
+    waiter.choice = choose_now(waiter.request);
+    if (!waiter.choice && waiter.request.tried.empty()) break;
+    if (!waiter.choice) continue;
+    queue_.erase(waiter.place);
+    waiter.chosen();
+  }
+  waiting_.store(queue_.size());
 }
 
 Explained Pool::explain(std::size_t slot) const {

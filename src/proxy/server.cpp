@@ -1,5 +1,7 @@
 #include "proxy/server.hpp"
 
+#include <unistd.h>
+
 #include <system_error>
 
 #include "common/error.hpp"
@@ -16,6 +18,8 @@ BackendTable::Options table_options(const Config& config) {
   options.weighted = config.weighted;
   options.policy = config.policy;
   options.pool_policies = config.pool_policies;
+  options.max_connections = config.max_connections_per_backend;
+  options.require_agent = config.require_agent;
   return options;
 }
 
@@ -37,11 +41,14 @@ Server::Server(const Config& config, const Logger& log)
       account_(account_to_become(config.user)),
       keys_(config.key_file.empty() ? monitoring::KeyRing() : monitoring::KeyRing::load(config.key_file)),
       table_(table_options(config)),
-      limits_(raise_and_read_limits()),
+      limits_(raise_and_read_limits(account_ ? account_->uid : ::geteuid())),
       sessions_{table_, counters_, log, {}, config.connect_timeout, config.retries,
-                {config.idle_timeout, config.fin_timeout}} {
+                {config.idle_timeout, config.fin_timeout, config.user_timeout, config.max_lifetime},
+                {config.queue_timeout, config.max_queue}} {
+  if (config.max_connections_per_source > 0) sessions_.sources = &sources_.emplace(config.max_connections_per_source);
   for (const Config::Endpoint& endpoint : config.listen) {
     listeners_.emplace_back(endpoint.address, "--listen :8080");
+    if (config.user_timeout > Duration::zero()) listeners_.back().probe_idle_clients(config.user_timeout);
     sessions_.pools.push_back(&table_.name_pool(endpoint.pool));
   }
   monitoring_socket_ = open_monitoring(config.monitor_listen, keys_);
@@ -79,6 +86,7 @@ void Server::add_configured_backends() {
     if (added == nullptr) continue;
     added->weight = configured.weight;
     added->backup = configured.backup;
+    added->max_connections = configured.max_connections.value_or(config_.max_connections_per_backend);
     added->next_check = Clock::now();
     rows.refresh(*added, Clock::now());
   }
@@ -86,13 +94,16 @@ void Server::add_configured_backends() {
 
 void Server::start_relays() {
   const std::size_t threads_each = config_.engine == EngineKind::threads ? 2 : 0;
-  const std::size_t fit = connections_within(limits_, threads_each);
+  const Capacity fit = capacity_within(limits_, threads_each, kMaxPipes);
   EngineOptions options;
   options.reactors = config_.workers;
-  options.max_connections = config_.max_connections == 0 ? fit : config_.max_connections;
-  if (options.max_connections > fit)
+  options.max_connections = config_.max_connections == 0 ? fit.connections : config_.max_connections;
+  options.max_pipes = fit.pipes;
+  if (options.max_connections > fit.connections)
     log_.warn("the limits of this process are too low for --max-connections",
-              {{"max_connections", options.max_connections}, {"limits_allow", fit}});
+              {{"max_connections", options.max_connections},
+               {"limits_allow", fit.connections},
+               {"bound_by", fit.bound_by}});
   std::vector<const Listener*> listeners;
   for (const Listener& listener : listeners_) listeners.push_back(&listener);
   Handler handler = [this](Io& io, Accepted client) { return serve_client(io, std::move(client), sessions_); };
@@ -145,6 +156,8 @@ ProxyStatus Server::status() const {
   status.engine = to_string(config_.engine);
   status.policy = to_string(config_.policy);
   status.connections_active = relays_->active();
+  status.connections_waiting = table_.waiting();
+  status.connections_most = relays_->max_connections();
   counters_.fill(status, relays_->refused());
   status.ready = table_.ready(now);
   status.draining = draining_;

@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <exception>
+#include <system_error>
 
+#include "proxy/queued.hpp"
 #include "proxy/source_hash.hpp"
 
 namespace farol::proxy {
@@ -10,6 +12,60 @@ namespace {
 
 /// How long a reset waits for the bytes before it.
 constexpr auto kResetGrace = std::chrono::milliseconds(200);
+
+/// The end of a wait in the queue, however it comes about: what was chosen becomes the lease, and the engine supervises
+/// the link again.
+struct Place {
+  Queued& client;
+  Supervision& supervision;
+  Link& link;
+  BackendTable& table;
+  Pool& pool;
+  std::optional<Lease>& lease;
+
+  ~Place() {
+    supervision.turn_to(link);
+    if (const auto choice = pool.leave(client)) lease.emplace(table, *choice, Clock::now());
+  }
+};
+
+}  // namespace
+
+enum class Session::Refusal : std::uint8_t {
+  no_backend,
+  refused,
+  unreachable,
+  timed_out,
+  queue_full,
+  queue_timeout,
+  no_resources,  ///< ours: no port, descriptor or memory
+  no_thread,
+  left,  ///< the client, while it waited
+  cut,
+};
+
+namespace {
+
+/// What is told of a refusal, in the order of Session::Refusal.
+struct Told {
+  const char* cause;  ///< in the log, as HAProxy says it
+  const char* words;
+  std::optional<Rejection> counted;
+};
+constexpr Told kTold[] = {
+    {"SC", "no back-end", Rejection::no_backend},
+    {"SC", "refused", Rejection::connect_failed},
+    {"SC", "unreachable", Rejection::connect_failed},
+    {"sC", "timeout", Rejection::connect_failed},
+    {"PQ", "queue full", Rejection::queue_full},
+    {"sQ", "queue time-out", Rejection::queue_timeout},
+    {"RC", "no resources", Rejection::no_resources},
+    {"RC", "no thread", Rejection::no_thread},
+    {"CQ", "client left", std::nullopt},
+    {"KC", "cut", std::nullopt},
+};
+
+const Told& told(auto refusal) { return kTold[static_cast<std::size_t>(refusal)]; }
 
 }  // namespace
 
@@ -21,8 +77,8 @@ Session::Session(Io& io, Accepted& client, const SessionContext& context)
 
 Task<> Session::serve(Io& io, Accepted client, const SessionContext& context) {
   Session self(io, client, context);
-  const Supervision supervision(io, self.link);
-  Task<> step = self.connect(io);
+  Supervision supervision(io, self.link);
+  Task<> step = self.connect(io, supervision);
   co_await step;
   if (self.lease_) {
     Spawned back;
@@ -41,7 +97,7 @@ Task<> Session::serve(Io& io, Accepted client, const SessionContext& context) {
         co_await step;
       }
     } else {
-      self.refused_as_ = "RC";
+      self.refused_ = Refusal::no_thread;
       context.counters.reject(Rejection::no_thread);
     }
   }
@@ -49,17 +105,24 @@ Task<> Session::serve(Io& io, Accepted client, const SessionContext& context) {
   self.log_end();
 }
 
-Task<> Session::connect(Io& io) {
+Task<> Session::connect(Io& io, Supervision& supervision) {
   Pool& pool = *context_.pools[client_.listener];
   std::vector<std::uint64_t> tried;
   std::vector<Explained> candidates;
-  bool no_resources = false;
   const bool explain = context_.log.enabled(LogLevel::debug);
   const std::uint64_t client = source_hash(client_.peer);
-  refused_as_ = "SC";
+  refused_ = Refusal::no_backend;
+  TimePoint patience{};  // of all waits in the queue, from the first on
   for (int attempt = 0; attempt <= context_.retries; ++attempt) {
-    const TimePoint now = Clock::now();
-    std::optional<Lease> lease = context_.table.acquire(pool, {tried, now, client, explain ? &candidates : nullptr});
+    TimePoint now = Clock::now();
+    const Request request{tried, now, client, explain ? &candidates : nullptr};
+    std::optional<Lease> lease = context_.table.acquire(pool, request);
+    if (!lease && context_.queue.timeout > Duration::zero()) {
+      if (patience == TimePoint{}) patience = now + context_.queue.timeout;
+      Task<> queued = queue(io, supervision, request, patience, lease);
+      co_await queued;
+      now = Clock::now();
+    }
     if (!lease) break;
     log_candidates(candidates);
     retries_ = attempt;
@@ -67,8 +130,7 @@ Task<> Session::connect(Io& io) {
     int error = 0;
     Fd socket = io.open_stream(lease->address().family(), deadline, error);
     if (!socket) {
-      no_resources = true;
-      refused_as_ = "RC";
+      refused_ = Refusal::no_resources;
       break;
     }
     link.open_server(std::move(socket));
@@ -76,7 +138,7 @@ Task<> Session::connect(Io& io) {
     Task<ConnectResult> connecting = connect_stream(link.server(), lease->address(), deadline);
     const ConnectResult result = co_await connecting;
     if (result == ConnectResult::connected) {
-      refused_as_ = nullptr;
+      refused_.reset();
       lease_.emplace(std::move(*lease));
       lease_->meter().connected(Clock::now());
       link.start(lease_->meter());
@@ -84,24 +146,52 @@ Task<> Session::connect(Io& io) {
     }
     link.close_server();
     if (link.end() != Link::End::open) break;  // not the back-end's fault
-    if (result == ConnectResult::no_resources) {
-      no_resources = true;
-      refused_as_ = "RC";  // ours (no port, no memory), not the back-end's
-      break;
-    }
-    refused_as_ = result == ConnectResult::timed_out ? "sC" : "SC";
+    refused_ = refusal_of(result);
+    if (refused_ == Refusal::no_resources) break;  // nor is this
     lease->connect_failed(Clock::now());
     tried.push_back(lease->id());
     context_.log.warn("connect failed", {{"client", client_.peer.text()},
                                          {"backend", lease->address().text()},
-                                         {"reason", result == ConnectResult::timed_out ? "timeout" : "refused"}});
+                                         {"reason", told(*refused_).words}});
   }
-  if (link.end() != Link::End::open)
-    refused_as_ = "KC";
-  else
-    context_.counters.reject(no_resources      ? Rejection::no_resources
-                             : tried.empty() ? Rejection::no_backend
-                                               : Rejection::connect_failed);
+  if (link.end() != Link::End::open) refused_ = Refusal::cut;
+  if (const auto rejection = told(*refused_).counted) context_.counters.reject(*rejection);
+}
+
+Session::Refusal Session::refusal_of(ConnectResult failed) {
+  switch (failed) {
+    case ConnectResult::refused: return Refusal::refused;
+    case ConnectResult::timed_out: return Refusal::timed_out;
+    case ConnectResult::no_resources: return Refusal::no_resources;
+    default: return Refusal::unreachable;
+  }
+}
+
+Task<> Session::queue(Io& io, Supervision& supervision, const Request& request, TimePoint deadline,
+                      std::optional<Lease>& lease) {
+  std::optional<Queued> self;
+  try {
+    self.emplace(io, link.client(), request);
+  } catch (const std::system_error&) {
+    refused_ = Refusal::no_resources;
+    co_return;
+  }
+  Pool& pool = *context_.pools[client_.listener];
+  const Pool::Joined joined = pool.join(*self, context_.queue.most, request.now);
+  if (joined == Pool::Joined::full) refused_ = Refusal::queue_full;
+  if (joined != Pool::Joined::waits) co_return;
+  {
+    const Place place{*self, supervision, link, context_.table, pool, lease};
+    supervision.turn_to(*self);
+    Wait wait = Wait::ready;
+    while (wait == Wait::ready && !self->over()) wait = co_await self->rung(deadline);
+  }
+  if (link.end() == Link::End::open && !self->client_gone()) {
+    if (!lease) refused_ = Refusal::queue_timeout;
+    co_return;
+  }
+  refused_ = Refusal::left;
+  lease.reset();  // for the next one
 }
 
 Task<> Session::relay_ended(Io& io, const Flow& flow) {
@@ -153,9 +243,14 @@ Task<> Session::delivered(Io& io, Channel& channel, TimePoint deadline) {
 }
 
 std::string Session::cause() const {
-  if (refused_as_ != nullptr) return refused_as_;
-  if (link.end() == Link::End::timed_out) return "cD";
-  if (link.end() == Link::End::cut) return "KD";
+  if (refused_) return told(*refused_).cause;
+  switch (link.end()) {
+    case Link::End::timed_out: return "cD";
+    case Link::End::server_gone: return "sD";
+    case Link::End::too_old: return "PD";
+    case Link::End::cut: return "KD";
+    case Link::End::open: break;
+  }
   if (in_.end == RelayEnd::source_failed || out_.end == RelayEnd::sink_failed) return "CD";
   if (out_.end == RelayEnd::source_failed || in_.end == RelayEnd::sink_failed) return "SD";
   return "--";
@@ -187,7 +282,24 @@ void Session::log_candidates(const std::vector<Explained>& candidates) const {
                                      {"mem", candidate.memory}});
 }
 
+namespace {
+
+/// With a part of its source's share. A coroutine of its own, so that it costs nothing where sources are not limited.
+Task<> serve_share(Io& io, Accepted client, const SessionContext& context) {
+  const SourceLimit::Share share = context.sources->enter(client.peer);
+  if (!share) {  // a log line for each would be what a flood wants
+    context.counters.reject(Rejection::source_limit);
+    co_return;
+  }
+  context.counters.connection();
+  Task<> session = Session::serve(io, std::move(client), context);
+  co_await session;
+}
+
+}  // namespace
+
 Task<> serve_client(Io& io, Accepted client, const SessionContext& context) {
+  if (context.sources != nullptr) return serve_share(io, std::move(client), context);
   context.counters.connection();
   return Session::serve(io, std::move(client), context);
 }

@@ -7,6 +7,17 @@
 #include "common/socket_option.hpp"
 
 namespace farol::proxy {
+namespace {
+
+TcpChecks::Outcome outcome_of(ConnectStart started) {
+  switch (started) {
+    case ConnectStart::done: return TcpChecks::Outcome::accepted;
+    case ConnectStart::no_resources: return TcpChecks::Outcome::not_tried;
+    default: return TcpChecks::Outcome::refused;
+  }
+}
+
+}  // namespace
 
 void TcpChecks::start(std::uint64_t backend, const Address& service, TimePoint deadline) {
   Fd socket(::socket(service.family(), SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
@@ -18,7 +29,7 @@ void TcpChecks::start(std::uint64_t backend, const Address& service, TimePoint d
   if (started == ConnectStart::pending)
     running_.push_back({backend, std::move(socket), deadline});
   else
-    decided_.push_back({backend, started == ConnectStart::done ? Outcome::accepted : Outcome::refused});
+    decided_.push_back({backend, outcome_of(started)});
 }
 
 void TcpChecks::add_to(std::vector<pollfd>& set) const {

@@ -98,16 +98,18 @@ def wait_until(condition, seconds=10, what="the condition"):
 
 
 class Process:
-    """A program under test. Its output is read as it comes; `wait_for` finds a line in it, old or new."""
+    """A program under test. Its output is read as it comes; `wait_for` finds a line in it, old or new. `limit` is
+    called in the child before the program starts."""
 
-    def __init__(self, *command, prefix=(), env=None, cwd=None):
+    def __init__(self, *command, prefix=(), env=None, cwd=None, limit=None):
         self.command = [*prefix, *map(str, command)]
         self.name = os.path.basename(str(command[0]))
         self.lines = []
         self.arrived = threading.Condition()
         self.popen = subprocess.Popen(self.command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                                       stderr=subprocess.STDOUT, text=True, errors="replace", cwd=cwd,
-                                      env={**os.environ, **(env or {})}, start_new_session=True)
+                                      env={**os.environ, **(env or {})}, start_new_session=True,
+                                      preexec_fn=limit)
         self.reader = threading.Thread(target=self._read, daemon=True)
         self.reader.start()
 

@@ -135,6 +135,18 @@ class StartAndStop(MonitoringTest):
         self.assertEqual(self.answers(proxy, 1), ["still here"])
         proxy.wait_state(service.at, None, seconds=6)
 
+    def test_a_required_agent_that_is_killed_takes_its_back_end_down(self):
+        static, service = self.service("static"), self.service("service")
+        proxy = self.proxy(*QUICK, "--require-agent", backends=[static.at])
+        agent = self.agent(proxy, service.port, interval=1)
+        proxy.wait_state(service.at, "up")
+        agent.stop(signal.SIGKILL)
+        proxy.wait_state(service.at, "down", seconds=4)
+        self.assertEqual(proxy.wait_state(static.at, "up")["source"], "static")
+        self.assertEqual(self.answers(proxy, 5), ["static"] * 5)
+        self.agent(proxy, service.port, interval=1)
+        proxy.wait_state(service.at, "up")
+
     def test_the_service_under_a_live_agent(self):
         proxy = self.proxy(*QUICK)
         service = self.service()

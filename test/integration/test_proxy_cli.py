@@ -51,6 +51,8 @@ class Mistakes(TestCase):
     def test_bad_values(self):
         for flag, bad in (("--engine", "fibres"), ("--policy", "best"), ("--retries", "-1"), ("--retries", "many"),
                           ("--probe-interval", "soon"), ("--probe-interval", "5parsecs"), ("--probe-timeout", "-1s"),
+                          ("--queue-timeout", "later"), ("--max-queue", "-1"), ("--max-connections-per-source", "few"),
+                          ("--max-connections-per-backend", "-2"), ("--backend", "127.0.0.1:80,max-connections=x"),
                           ("--idle-timeout", "-5s"), ("--allow", "10.0.0.0/33"), ("--allow", "house"),
                           ("--log-level", "loud"), ("--log-format", "xml"), ("--backend", "127.0.0.1:80,colour=red"),
                           ("--backend", "127.0.0.1:80,weight=-3")):

@@ -110,6 +110,8 @@ TEST_CASE("the status has every field, absent values are null") {
   proxy.now.rejected = {{"no_backend", 2}};
   proxy.now.dropped_packets = {{"bad_mac", 7}};
   proxy.now.connections_active = 1;
+  proxy.now.connections_waiting = 3;
+  proxy.now.connections_most = 5000;
   proxy.now.connections_total = 9;
   proxy.now.bytes_in = 10;
   proxy.now.bytes_out = 20;
@@ -123,6 +125,7 @@ TEST_CASE("the status has every field, absent values are null") {
   first.report_age = 400ms;
   first.ejected_for = 2500ms;
   first.connections_failed = 4;
+  first.connections_most = 20;
 
   const http::Response response = Admin(proxy, kLoopback).respond(request("GET", "/api/v1/status"));
   CHECK(response.field("Content-Type") == "application/json");
@@ -133,7 +136,11 @@ TEST_CASE("the status has every field, absent values are null") {
   CHECK(status["policy"] == "weighted");
   CHECK(status["ready"] == true);
   CHECK(status["draining"] == false);
-  CHECK(status["connections"] == json({{"active", 1}, {"total", 9}, {"rejected", {{"no_backend", 2}}}}));
+  CHECK(status["connections"] == json({{"active", 1},
+                                       {"waiting", 3},
+                                       {"max", 5000},
+                                       {"total", 9},
+                                       {"rejected", {{"no_backend", 2}}}}));
   CHECK(status["bytes"] == json({{"in", 10}, {"out", 20}}));
   CHECK(status["monitoring"] == json({{"dropped", {{"bad_mac", 7}}}}));
 
@@ -150,7 +157,8 @@ TEST_CASE("the status has every field, absent values are null") {
   CHECK(known["tcp"] == 3);
   CHECK(known["report_age_ms"] == 400);
   CHECK(known["ejected_until_ms"] == 2500);
-  CHECK(known["connections"] == json({{"active", 0}, {"total", 0}, {"failed", 4}}));
+  CHECK(known["connections"] == json({{"active", 0}, {"max", 20}, {"total", 0}, {"failed", 4}}));
+  CHECK(fresh["connections"]["max"].is_null());
   CHECK(fresh["state"] == "new");
   for (const char* key : {"score", "tcp", "tcp_service", "cpu", "memory", "report_age_ms", "ejected_until_ms"})
     CHECK(fresh.at(key).is_null());

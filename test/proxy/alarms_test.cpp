@@ -1,6 +1,7 @@
 #include "proxy/alarms.hpp"
 
 #include <catch2/catch.hpp>
+#include <random>
 
 #include "proxy/monitoring_fixture.hpp"
 
@@ -18,6 +19,17 @@ void live(Bench& bench, const TestAgent& agent, Duration span) {
     bench.probe_and_answer(agent);
     bench.pass(5s - 10ms);
   }
+}
+
+/// The agent of a back-end that is down says that all is well: its service is checked at once, and that decides.
+void came_back(Bench& bench) {
+  bench.probe_and_answer(kA);
+  CHECK(bench.state(kA) == State::down);
+  const auto checks = bench.pass(50ms);
+  REQUIRE(checks.size() == 1);
+  bench.alarms.check_done({checks[0].backend, TcpChecks::Outcome::accepted}, bench.now);
+  CHECK(bench.state(kA) == State::up);
+  CHECK(bench.pass(6s).empty());
 }
 
 }  // namespace
@@ -65,9 +77,61 @@ TEST_CASE("Alarms: silent, checked, stale or down, and back again", "[alarms]") 
   CHECK(bench.pass(200ms).size() == 1);  // again after a probe interval
   bench.alarms.check_done({checks[0].backend, TcpChecks::Outcome::refused}, bench.now);
   CHECK(bench.state(kA) == State::down);
+  came_back(bench);
+}
+
+TEST_CASE("Alarms: a lost probe is followed by another at once, twice at each interval", "[alarms]") {
+  Bench bench;
+  bench.join(kA);
+  Backend& row = *bench.row(kA);
+  const auto next = [&bench] { return bench.table.access().next_probe(); };
+  const auto lose = [&] {
+    bench.table.access().schedule_probe(row, bench.now + 5s);  // as the timer does
+    bench.probe(kA);
+    bench.pass(500ms);
+  };
+  for (int interval = 0; interval < 2; ++interval) {
+    for (int again = 0; again < 2; ++again) {
+      lose();
+      CHECK(next() == bench.now);
+    }
+    lose();
+    CHECK(next() == bench.now + 4500ms);
+  }
+  lose();
   bench.probe_and_answer(kA);
-  CHECK(bench.state(kA) == State::up);
-  CHECK(bench.pass(6s).empty());
+  for (int again = 0; again < 2; ++again) {  // it starts over
+    lose();
+    CHECK(next() == bench.now);
+  }
+  row.agent.silent = true;
+  lose();
+  lose();
+  CHECK(next() == bench.now + 4500ms);  // nobody hurries to ask the dead
+}
+
+TEST_CASE("Alarms: where a fifth of all probes is lost nobody flaps", "[alarms]") {
+  Bench bench;
+  bench.join(kA);
+  Backend& row = *bench.row(kA);
+  std::mt19937_64 random(7);
+  std::bernoulli_distribution lost(.2);
+  int silences = 0, losses = 0;
+  for (const TimePoint end = bench.now + 1h; bench.now < end;) {
+    while (bench.table.access().take_due_probe(bench.now) != nullptr) {
+      bench.table.access().schedule_probe(row, bench.now + 5s);
+      if (lost(random)) {
+        bench.probe(kA);
+        ++losses;
+      } else {
+        bench.probe_and_answer(kA);
+      }
+    }
+    bench.pass(50ms);
+    if (bench.state(kA) != State::up) ++silences;
+  }
+  CHECK(losses > 100);
+  CHECK(silences == 0);
 }
 
 TEST_CASE("Alarms: a static back-end is checked from the start and always", "[alarms]") {
@@ -96,9 +160,7 @@ TEST_CASE("Alarms: one that does not listen is checked at once", "[alarms]") {
   REQUIRE(checks.size() == 1);
   bench.alarms.check_done({checks[0].backend, TcpChecks::Outcome::refused}, bench.now);
   CHECK(bench.state(kA) == State::down);
-  bench.probe_and_answer(kA);
-  CHECK(bench.state(kA) == State::up);
-  CHECK(bench.pass(6s).empty());
+  came_back(bench);
 }
 
 TEST_CASE("Alarms: an ejected one is checked after a second", "[alarms]") {
@@ -117,6 +179,21 @@ TEST_CASE("Alarms: an ejected one is checked after a second", "[alarms]") {
   REQUIRE(checks.size() == 1);
   bench.alarms.check_done({checks[0].backend, TcpChecks::Outcome::accepted}, bench.now);
   CHECK(bench.state(kA) == State::up);
+}
+
+TEST_CASE("Alarms: after the first, shortest ejection too a connect decides", "[alarms]") {
+  Bench bench;
+  bench.join(kA);
+  bench.join(kB);
+  bench.row(kA)->connect_failed(bench.now, true);
+  const auto checks = bench.pass(1s);
+  REQUIRE(checks.size() == 1);  // although the ejection is over by then
+  CHECK(bench.state(kA) == State::up);
+  bench.alarms.check_done({checks[0].backend, TcpChecks::Outcome::refused}, bench.now);
+  bench.probe_and_answer(kA);
+  CHECK(bench.state(kA) == State::down);
+  CHECK(bench.acquire()->address() == kB.key().address);
+  CHECK(bench.pass(5s).size() == 1);
 }
 
 TEST_CASE("Alarms: nothing is checked in maintenance", "[alarms]") {

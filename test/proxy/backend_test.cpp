@@ -48,10 +48,13 @@ TEST_CASE("Backend: a static one is new, then what connects say", "[backend]") {
   CHECK_FALSE(row.forgotten(kStart + 24h, kTimers));
 }
 
-TEST_CASE("Backend: the precedence of states", "[backend]") {
+TEST_CASE("Backend: the precedence of states: operator, failed connects, agent, nothing known", "[backend]") {
   Row row;
-  CHECK(row.state(kStart) == State::up);
+  CHECK(row.state(kStart) == State::up);  // the agent's word
   row.connect_failed(kStart, true);
+  CHECK(row.state(kStart) == State::ejected);
+  const auto probe = row.make_probe(100, kStart, kTimeout);
+  REQUIRE(row.take_response(answer(probe), kStart + 1ms, kTimeout) == Answer::taken);  // all is well, it says
   CHECK(row.state(kStart) == State::ejected);
   CHECK(row.check_alive() == false);  // heard since the last check
   CHECK(row.check_alive());
@@ -70,6 +73,64 @@ TEST_CASE("Backend: the precedence of states", "[backend]") {
   row.admin = AdminState::maint;
   CHECK(row.state(kStart) == State::maint);
   CHECK(row.tier(kStart, Policy::weighted) == Tier::never);
+  row.admin = AdminState::ready;
+  row.agent.draining = false;
+  CHECK(row.state(kStart) == State::down);  // orders change nothing of what connects said
+}
+
+TEST_CASE("Backend: a good report does not bring back a service that refused, a connect does", "[backend]") {
+  Row row;
+  const auto says_well = [&row](TimePoint when) {
+    const auto probe = row.make_probe(100, when, kTimeout);
+    REQUIRE(row.take_response(answer(probe), when + 1ms, kTimeout) == Answer::taken);
+    row.heard(when + 1ms);
+  };
+  row.connect_failed(kStart, true);
+  row.take_check(false, kStart + 1s, kTimers);
+  for (const Duration later : {1s, 5s, 60s}) {
+    says_well(kStart + later);
+    CHECK(row.state(kStart + later) == State::down);
+    CHECK(row.tier(kStart + later, Policy::weighted) == Tier::last_resort);
+    CHECK(row.needs_check(kStart + later));
+  }
+  CHECK(row.next_check == kStart + 1s + kTimers.probe_interval);  // one after the other, for as long as it takes
+  row.take_check(true, kStart + 61s, kTimers);
+  CHECK(row.state(kStart + 61s) == State::up);
+  CHECK_FALSE(row.needs_check(kStart + 61s));
+}
+
+TEST_CASE("Backend: one that may not be ejected, for too many are, is looked at all the same", "[backend]") {
+  Row row;
+  row.connect_failed(kStart, false);
+  CHECK(row.state(kStart) == State::up);
+  CHECK(row.next_check == kStart + 1s);
+  row.connect_failed(kStart + 900ms, false);
+  CHECK(row.next_check == kStart + 1s);  // not put off by further failures
+  CHECK(row.needs_check(kStart + 1s));
+  row.take_check(false, kStart + 1s, kTimers);
+  CHECK(row.state(kStart + 1s) == State::down);
+}
+
+TEST_CASE("Backend: a required agent's silence means down, whatever the service says", "[backend]") {
+  Row row;
+  row.require_agent = true;
+  CHECK(row.state(kStart) == State::up);
+  row.check_alive();
+  REQUIRE(row.check_alive());
+  CHECK(row.state(kStart) == State::down);
+  row.take_check(true, kStart, kTimers);
+  CHECK(row.state(kStart) == State::down);
+  CHECK(row.tier(kStart, Policy::weighted) == Tier::last_resort);
+  CHECK(row.tier(kStart, Policy::report) == Tier::never);
+  row.admin = AdminState::drain;
+  CHECK(row.state(kStart) == State::drain);
+  row.admin = AdminState::ready;
+  row.heard(kStart);
+  CHECK(row.state(kStart) == State::up);
+  StaticRow without_agent;
+  without_agent.require_agent = true;
+  without_agent.take_check(true, kStart, kTimers);
+  CHECK(without_agent.state(kStart) == State::up);
 }
 
 TEST_CASE("Backend: a silent agent's service decides between stale and down", "[backend]") {
@@ -85,9 +146,12 @@ TEST_CASE("Backend: a silent agent's service decides between stale and down", "[
   row.take_check(false, kStart, kTimers);
   CHECK(row.state(kStart) == State::down);
   CHECK(row.tier(kStart, Policy::weighted) == Tier::last_resort);
-  row.heard(kStart);
-  CHECK(row.state(kStart) == State::up);
-  CHECK_FALSE(row.needs_check(kStart));
+  row.heard(kStart + 2s);
+  CHECK(row.state(kStart + 2s) == State::down);
+  CHECK(row.next_check == kStart + 2s);  // at once, now that there is hope
+  row.take_check(true, kStart + 2s, kTimers);
+  CHECK(row.state(kStart + 2s) == State::up);
+  CHECK_FALSE(row.needs_check(kStart + 2s));
   // Silent once more: the old verdict does not count.
   row.check_alive();
   row.check_alive();
@@ -96,8 +160,6 @@ TEST_CASE("Backend: a silent agent's service decides between stale and down", "[
 
 TEST_CASE("Backend: an agent that hears nobody listen has its service checked at once", "[backend]") {
   Row row;
-  row.take_check(false, kStart, kTimers);
-  CHECK(row.state(kStart) == State::up);  // nobody asks a check while the agent speaks
   row.next_check = kStart + 4s;
   row.take_load(answer({}, false), kStart);
   CHECK(row.next_check == kStart);
@@ -113,6 +175,11 @@ TEST_CASE("Backend: an agent that hears nobody listen has its service checked at
   CHECK(row.state(kStart + 5s) == State::up);
   row.take_load(answer({}, true), kStart + 6s);
   CHECK_FALSE(row.needs_check(kStart + 6s));
+  row.take_load(answer({}, false), kStart + 7s);
+  row.take_check(false, kStart + 7s, kTimers);
+  row.take_load(answer({}, true), kStart + 8s);
+  CHECK(row.state(kStart + 8s) == State::down);  // until a connect proves it, at once
+  CHECK(row.next_check == kStart + 8s);
 }
 
 TEST_CASE("Backend: still not listening after a silence stays down", "[backend]") {
@@ -151,8 +218,6 @@ TEST_CASE("Backend: an ejection ends by an accepted check or a new agent", "[bac
   Row row;
   row.connect_failed(kStart, true);
   CHECK(row.needs_check(kStart));
-  row.take_check(false, kStart, kTimers);
-  CHECK(row.state(kStart) == State::ejected);
   row.take_check(true, kStart, kTimers);
   CHECK(row.state(kStart) == State::up);
   row.connect_failed(kStart, true);

@@ -48,9 +48,16 @@ TEST_CASE("reverseProxy: with no flag it does what the report's does", "[config]
   CHECK(config.connect_timeout == 5s);
   CHECK(config.idle_timeout == 1h);
   CHECK(config.fin_timeout == 30s);
+  CHECK(config.user_timeout == 30s);
+  CHECK_FALSE(config.require_agent);
+  CHECK(config.max_lifetime == 0s);
   CHECK(config.drain_timeout == 30s);
   CHECK(config.retries == 3);
   CHECK(config.max_connections == 0);
+  CHECK(config.max_connections_per_backend == 0);
+  CHECK(config.max_connections_per_source == 0);
+  CHECK(config.queue_timeout == 900ms);
+  CHECK(config.max_queue == 1024);
   CHECK(config.key_file.empty());
   CHECK(config.backends.empty());
   CHECK(config.admin == *Address::parse("127.0.0.1:8404"));
@@ -61,11 +68,15 @@ TEST_CASE("reverseProxy: with no flag it does what the report's does", "[config]
 TEST_CASE("reverseProxy: every flag arrives", "[config]") {
   const Config config = parsed({"--listen", "127.0.0.1:8080=web", "--listen", ":9090",
                                 "--monitor-listen", "127.0.0.1:6666", "--backend", "10.1.1.1:80",
-                                "--backend", "[::1]:81,pool=web,weight=3,backup", "--engine", "events",
-                                "--workers", "3", "--policy", "report", "--policy", "web=round-robin",
+                                "--backend", "[::1]:81,pool=web,weight=3,backup,max-connections=9",
+                                "--engine", "events", "--workers", "3", "--policy", "report",
+                                "--policy", "web=round-robin",
                                 "--probe-interval", "100ms", "--probe-timeout", "50ms", "--alive-interval", "1",
                                 "--connect-timeout", "2s", "--idle-timeout", "0", "--fin-timeout", "0.5",
+                                "--require-agent", "--user-timeout", "3s", "--max-lifetime", "8h",
                                 "--drain-timeout", "1m", "--slow-start", "20s", "--retries", "0", "--max-connections", "7",
+                                "--max-connections-per-backend", "5", "--max-connections-per-source", "6",
+                                "--queue-timeout", "250ms", "--max-queue", "8",
                                 "--key-file", "keys", "--allow", "10.0.0.0/8", "--allow", "::1",
                                 "--admin", "off", "--log-level", "debug", "--log-format", "json"});
   REQUIRE(config.listen.size() == 2);
@@ -79,6 +90,8 @@ TEST_CASE("reverseProxy: every flag arrives", "[config]") {
   CHECK(config.backends[1].pool == "web");
   CHECK(config.backends[1].weight == 3);
   CHECK(config.backends[1].backup);
+  CHECK_FALSE(config.backends[0].max_connections);
+  CHECK(config.backends[1].max_connections == 9U);
   CHECK(config.engine == EngineKind::events);
   CHECK(config.workers == 3);
   CHECK(config.policy == Policy::report);
@@ -88,10 +101,17 @@ TEST_CASE("reverseProxy: every flag arrives", "[config]") {
   CHECK(config.connect_timeout == 2s);
   CHECK(config.idle_timeout == 0s);
   CHECK(config.fin_timeout == 500ms);
+  CHECK(config.user_timeout == 3s);
+  CHECK(config.require_agent);
+  CHECK(config.max_lifetime == 8h);
   CHECK(config.drain_timeout == 1min);
   CHECK(config.weighted.slow_start == 20s);
   CHECK(config.retries == 0);
   CHECK(config.max_connections == 7);
+  CHECK(config.max_connections_per_backend == 5);
+  CHECK(config.max_connections_per_source == 6);
+  CHECK(config.queue_timeout == 250ms);
+  CHECK(config.max_queue == 8);
   CHECK(config.key_file == "keys");
   CHECK(config.allow.size() == 2);
   CHECK_FALSE(config.admin);
@@ -125,10 +145,12 @@ TEST_CASE("reverseProxy: a wrong flag is named, with what would be right", "[con
       {{"--backend", "10.1.1.1"}, "--backend", "want IP:PORT"},
       {{"--backend", "10.1.1.1:0"}, "--backend", "want IP:PORT"},
       {{"--backend", "0.0.0.0:80"}, "--backend", "want IP:PORT"},
-      {{"--backend", "10.1.1.1:80,wait=3"}, "--backend", "want weight=N, backup or pool=NAME"},
+      {{"--backend", "10.1.1.1:80,wait=3"}, "--backend", "want weight=N, backup, max-connections=N or pool=NAME"},
       {{"--backend", "10.1.1.1:80,weight=0"}, "--backend", "is not a weight (want 1 to 1000)"},
       {{"--backend", "10.1.1.1:80,weight=1001"}, "--backend", "is not a weight (want 1 to 1000)"},
       {{"--backend", "10.1.1.1:80,weight=1.5"}, "--backend", "is not a weight (want 1 to 1000)"},
+      {{"--backend", "10.1.1.1:80,max-connections=-1"}, "--backend", "a number of connections (want 0 to 10000000)"},
+      {{"--backend", "10.1.1.1:80,max-connections="}, "--backend", "is not a number of connections"},
       {{"--backend", "10.1.1.1:80", "--backend", "10.1.1.1:80"}, "--backend", "is given twice"},
       {{"--engine", "steam"}, "--engine", "threads"},
       {{"--policy", "fair"}, "--policy", "want weighted, report, least-connections, round-robin or source-hash"},
@@ -140,9 +162,19 @@ TEST_CASE("reverseProxy: a wrong flag is named, with what would be right", "[con
       {{"--connect-timeout", "0"}, "--connect-timeout", "more than 0"},
       {{"--connect-timeout", "-1"}, "--connect-timeout", ""},
       {{"--idle-timeout", "soon"}, "--idle-timeout", ""},
+      {{"--user-timeout", "1.9s"}, "--user-timeout", "0 or at least 2s"},
+      {{"--user-timeout", "-3"}, "--user-timeout", "out of range"},
+      {{"--max-lifetime", "forever"}, "--max-lifetime", "is not a duration"},
       {{"--retries", "-1"}, "--retries", "100"},
       {{"--retries", "many"}, "--retries", ""},
       {{"--max-connections", "many"}, "--max-connections", ""},
+      {{"--max-connections", "10000001"}, "--max-connections", "10000000"},
+      {{"--max-connections-per-backend", "-1"}, "--max-connections-per-backend", "10000000"},
+      {{"--max-connections-per-source", "few"}, "--max-connections-per-source", ""},
+      {{"--max-connections-per-source", "4294967296"}, "--max-connections-per-source", "10000000"},
+      {{"--max-queue", "-1"}, "--max-queue", "10000000"},
+      {{"--queue-timeout", "-1s"}, "--queue-timeout", ""},
+      {{"--queue-timeout", "soon"}, "--queue-timeout", ""},
       {{"--allow", "10.0.0.0/99"}, "--allow", "want 10.0.0.0/8"},
       {{"--admin", "nowhere"}, "--admin", "ADDR:PORT"},
       {{"--log-level", "loud"}, "--log-level", "debug"},

@@ -34,7 +34,8 @@ TEST_CASE("Counters: every reason has its own cell and name", "[counters]") {
   for (std::size_t i = 0; i < monitoring::kDropReasons; ++i)
     CHECK(dropped.at(std::string(to_string(static_cast<DropReason>(i)))) == i + 1);
   const std::map<std::string, std::uint64_t> rejected = {
-      {"limit", 1}, {"no_backend", 2}, {"connect_failed", 3}, {"no_thread", 4}, {"no_resources", 5}};
+      {"limit", 1},         {"source_limit", 2},   {"no_backend", 3}, {"queue_full", 4},
+      {"queue_timeout", 5}, {"connect_failed", 6}, {"no_thread", 7},  {"no_resources", 8}};
   CHECK(by_reason(status.rejected) == rejected);
 }
 

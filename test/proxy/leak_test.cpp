@@ -1,3 +1,5 @@
+#include <unistd.h>
+
 #include <malloc.h>
 
 #include <algorithm>
@@ -56,7 +58,7 @@ void check_leaves_nothing(EngineKind engine, const Address& backend, const Proxy
 }
 
 /// As many at once as there are descriptors for, in four sockets each.
-std::size_t at_once(std::size_t wanted) { return std::min(wanted, (raise_and_read_limits().descriptors - 200) / 4); }
+std::size_t at_once(std::size_t wanted) { return std::min(wanted, (raise_and_read_limits(::geteuid()).descriptors - 200) / 4); }
 
 }  // namespace
 
@@ -116,5 +118,21 @@ TEST_CASE("leaks: peers that neither read nor answer leave nothing behind", "[se
       pairs.back().server.send_some(some);
     }
     REQUIRE(eventually([&] { return proxy.engine().active() == 0; }));
+  });
+}
+
+TEST_CASE("leaks: clients that wait in vain, or leave the queue, leave nothing behind", "[queue][leaks]") {
+  const auto engine = GENERATE(every_engine());
+  const ScriptedServer server;
+  ProxyUnderTest::Options options = quiet();
+  options.per_backend = 1;
+  options.queue_timeout = 300ms;
+  const std::size_t many = at_once(kMany / 2);
+  check_leaves_nothing(engine, server.address(), options, many, many, [&](ProxyUnderTest& proxy, std::size_t count) {
+    const Pair first = connect_through(proxy, server);
+    std::vector<Peer> clients;
+    while (clients.size() < count) clients.push_back(proxy.client());
+    for (std::size_t i = 0; i < count; i += 2) clients[i].reset();
+    for (std::size_t i = 1; i < count; i += 2) CHECK(clients[i].read_to_end().bytes.empty());
   });
 }

@@ -109,6 +109,24 @@ TEST_CASE("link: a peer that still takes what lies in our socket is not silent",
   CHECK(t.link.expired(now + 22s));        // in which nothing was taken
 }
 
+TEST_CASE("link: a lifetime ends a session whatever it does, and says so", "[link]") {
+  LinkUnderTest t({10s, 1s, 0s, 5s});
+  t.link.start(t.meter);
+  const TimePoint now = Clock::now();
+  CHECK_FALSE(t.link.expired(now + 4s));
+  t.link.touch(Link::Side::client);
+  CHECK(t.link.expired(now + 6s));
+  t.link.cut(true);
+  CHECK(t.link.end() == Link::End::too_old);
+}
+
+TEST_CASE("link: peers that have nothing to answer are not gone, however silent", "[link]") {
+  LinkUnderTest t({0s, 0s, 2s});
+  t.link.start(t.meter);
+  const TimePoint now = Clock::now();
+  for (const Duration later : {1s, 2s, 3s, 60s}) CHECK_FALSE(t.link.expired(now + later));
+}
+
 TEST_CASE("link: a cut ends both connections, and the first one says why", "[link]") {
   LinkUnderTest t({10s, 1s});
   t.link.start(t.meter);

@@ -49,6 +49,9 @@ struct StaticPool {
   Bench bench;
 };
 
+const std::vector<Policy> kCaring = {Policy::weighted, Policy::least_connections, Policy::round_robin,
+                                     Policy::source_hash};
+
 std::uint64_t client(int number) { return static_cast<std::uint64_t>(number) * 0x9e3779b97f4a7c15; }
 
 }  // namespace
@@ -95,6 +98,93 @@ TEST_CASE("Pool: a backup gets nothing while another can be chosen, whatever the
   for (int i = 0; i < 10; ++i) CHECK(t.chosen(client(i)) == "10.0.0.9:80");
   one.admin = AdminState::ready;
   for (int i = 0; i < 10; ++i) CHECK(t.chosen(client(i)) == "10.0.0.1:80");
+}
+
+// The next four hold for every policy but `report`, which has no such care.
+
+TEST_CASE("Pool: who failed a moment ago is left out, and tried again when nobody else is left", "[pool]") {
+  const Policy policy = GENERATE(from_range(kCaring));
+  CAPTURE(to_string(policy));
+  StaticPool t(policy);
+  Backend &one = t.add("10.0.0.1:80"), &two = t.add("10.0.0.2:80");
+  one.connect_failed(t.bench.now, true);
+  for (int i = 0; i < 20; ++i) CHECK(t.chosen(client(i)) == "10.0.0.2:80");
+  CHECK(t.chosen(client(7), {two.id}) == "10.0.0.1:80");
+  t.bench.now += 1s;
+  std::map<std::string, int> chosen;
+  for (int i = 0; i < 40; ++i) ++chosen[t.chosen(client(i))];
+  CHECK(chosen["10.0.0.1:80"] > 0);  // back by itself
+}
+
+TEST_CASE("Pool: who only lost its agent keeps its traffic", "[pool]") {
+  const Policy policy = GENERATE(from_range(kCaring));
+  CAPTURE(to_string(policy));
+  Bench bench(StaticPool::options(policy));
+  const TestAgent a("10.0.0.1:5555", 1), b("10.0.0.2:5555", 2);
+  bench.join(a);
+  bench.join(b);
+  for (int i = 0; i < 2; ++i) bench.row(a)->check_alive();
+  REQUIRE(bench.state(a) == State::stale);
+  bench.table.tick(bench.now);
+  std::map<Address, int> chosen;
+  std::vector<Lease> open;
+  for (int i = 0; i < 40; ++i) {
+    open.push_back(std::move(*bench.table.acquire(bench.table.name_pool("default"), {{}, bench.now, client(i)})));
+    ++chosen[open.back().address()];
+  }
+  CHECK(chosen[a.key().address] >= 10);
+  CHECK(chosen[b.key().address] >= 10);
+}
+
+TEST_CASE("Pool: when all of them look dead somebody is tried", "[pool]") {
+  const Policy policy = GENERATE(from_range(kCaring));
+  const bool required = GENERATE(false, true);
+  CAPTURE(to_string(policy), required);
+  BackendTable::Options options = StaticPool::options(policy);
+  options.require_agent = required;
+  Bench bench(options);
+  const TestAgent a("10.0.0.1:5555", 1), b("10.0.0.2:5555", 2);
+  for (const TestAgent* agent : {&a, &b}) {
+    bench.join(*agent);
+    for (int i = 0; i < 2; ++i) bench.row(*agent)->check_alive();
+    if (!required) bench.row(*agent)->take_check(false, bench.now, bench.timers);
+    REQUIRE(bench.state(*agent) == State::down);
+  }
+  const auto first = bench.acquire();
+  REQUIRE(first);
+  const auto second = bench.acquire({first->id()});
+  REQUIRE(second);
+  CHECK_FALSE(bench.acquire({first->id(), second->id()}));
+  CHECK_FALSE(bench.table.ready(bench.now));
+}
+
+TEST_CASE("Pool: who joins or recovers starts slowly", "[pool]") {
+  const Policy policy = GENERATE(from_range(kCaring));
+  const bool recovers = GENERATE(false, true);
+  CAPTURE(to_string(policy), recovers);
+  StaticPool t(policy);
+  for (const char* address : {"10.0.0.1:80", "10.0.0.2:80", "10.0.0.3:80"}) t.add(address);
+  Backend* late = recovers ? &t.add("10.0.0.4:80") : nullptr;
+  t.bench.table.tick(t.bench.now);
+  t.bench.now += 20s;  // the others are there for longer than a slow start
+  t.bench.table.tick(t.bench.now);
+  if (recovers) {
+    late->take_check(false, t.bench.now, t.bench.timers);
+    t.bench.table.tick(t.bench.now);
+    late->take_check(true, t.bench.now, t.bench.timers);
+  } else {
+    late = &t.add("10.0.0.4:80");
+  }
+  const auto share_now = [&] {
+    std::vector<Lease> open;
+    for (int i = 0; i < 400; ++i) open.push_back(std::move(*t.acquire(client(i))));
+    return static_cast<double>(std::count_if(open.begin(), open.end(), [&](const Lease& lease) {
+      return lease.id() == late->id;
+    })) / 400;
+  };
+  CHECK(share_now() < .1);  // a tenth of a share at first
+  t.bench.now += 15s;
+  CHECK(share_now() == Approx(.25).margin(.07));
 }
 
 TEST_CASE("Pool: choosing and counting is one step, however many choose at once", "[pool]") {

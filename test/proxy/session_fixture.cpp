@@ -62,6 +62,12 @@ void wait_or_throw(int fd, short events, const char* what) {
   if (!wait_for(fd, events, kPatience)) throw std::runtime_error(std::string(what) + ": nothing happened for too long");
 }
 
+proxy::BackendTable::Options table_options(const ProxyUnderTest::Options& options) {
+  proxy::BackendTable::Options result;
+  result.max_connections = options.per_backend;
+  return result;
+}
+
 std::size_t entries(const char* directory) {
   DIR* list = ::opendir(directory);
   if (list == nullptr) throw_errno(directory);
@@ -215,10 +221,14 @@ std::string LogPipe::drain() {
 ProxyUnderTest::ProxyUnderTest(EngineKind engine, const std::vector<Address>& backends, const Options& options)
     : name_(naming(engine)),
       log_(options.log_level),
+      table_(table_options(options)),
+      sources_(options.per_source),
       context_{table_, counters_, log_.log(), {&table_.name_pool(std::string(monitoring::kDefaultPool))},
-               options.connect_timeout, options.retries, {options.idle, options.fin}},
+               options.connect_timeout, options.retries, {options.idle, options.fin, options.user, options.lifetime},
+               {options.queue_timeout, options.max_queue}, options.per_source > 0 ? &sources_ : nullptr},
       listener_(kLoopback) {
   std::signal(SIGPIPE, SIG_IGN);  // as run_program() does: splice(2) knows no MSG_NOSIGNAL
+  if (options.user > 0s) listener_.probe_idle_clients(options.user);
   for (const Address& backend : backends) add_backend(backend);
   Handler handler = [this](Io& io, Accepted client) { return proxy::serve_client(io, std::move(client), context_); };
   EngineOptions engine_options;
@@ -233,6 +243,10 @@ void ProxyUnderTest::add_backend(const Address& address) {
   proxy::Backend* added = rows.add({address, monitoring::pool_id(monitoring::kDefaultPool)}, proxy::Source::configured);
   added->take_check(true, Clock::now(), {});
   rows.refresh(*added, Clock::now());
+}
+
+bool ProxyUnderTest::waits(std::size_t clients) {
+  return eventually([&] { return table_.waiting() == clients; });
 }
 
 std::string ProxyUnderTest::state_of(const Address& backend) {

@@ -141,8 +141,11 @@ class ProxyUnderTest {
   struct Options {
     Duration connect_timeout = 5s;
     int retries = 3;
-    Duration idle = 60s, fin = 30s;
+    Duration idle = 60s, fin = 30s, user = 0s, lifetime = 0s;
     std::size_t max_connections = 4096, idle_workers = 64;
+    Duration queue_timeout{};  ///< nobody waits
+    std::size_t max_queue = 1024;
+    std::uint32_t per_backend = 0, per_source = 0;
     LogLevel log_level = LogLevel::info;
   };
   ProxyUnderTest(EngineKind engine, const std::vector<Address>& backends, const Options& options);
@@ -154,6 +157,8 @@ class ProxyUnderTest {
   /// The next line of the access log: waits for a session to end.
   std::map<std::string, std::string> next_session() { return log_.next("connection"); }
   [[nodiscard]] std::string state_of(const Address& backend);
+  /// Waits until so many clients wait for a back-end; false when they do not.
+  [[nodiscard]] bool waits(std::size_t clients);
   [[nodiscard]] std::uint64_t rejected(const std::string& reason) const;
   [[nodiscard]] proxy::ProxyStatus status() const;
   [[nodiscard]] Engine& engine() { return *engine_; }
@@ -166,9 +171,10 @@ class ProxyUnderTest {
   const Catch::ScopedMessage name_;
   LogPipe log_;
   proxy::Counters counters_;
-  proxy::BackendTable table_{{}};
+  proxy::BackendTable table_;
+  proxy::SourceLimit sources_;
   const proxy::SessionContext context_;
-  const Listener listener_;
+  Listener listener_;
   std::unique_ptr<Engine> engine_;
 };
 

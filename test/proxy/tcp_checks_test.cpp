@@ -1,9 +1,12 @@
 #include "proxy/tcp_checks.hpp"
 
 #include <catch2/catch.hpp>
+#include <cerrno>
 #include <map>
 
+#include "common/channel.hpp"
 #include "common/listener.hpp"
+#include "common/without_descriptors.hpp"
 
 using namespace farol;
 using namespace farol::proxy;
@@ -42,6 +45,22 @@ TEST_CASE("TcpChecks: accepted, refused, and many at once", "[tcp_checks]") {
   const auto results = all_results(checks);
   CHECK(results.size() == 40);
   for (const auto& [id, accepted] : results) CHECK(accepted == (id % 2 == 0));
+}
+
+TEST_CASE("TcpChecks: without a descriptor, or a port, nothing is said of the service", "[tcp_checks]") {
+  const Listener listener(kLoopback);
+  TcpChecks checks;
+  {
+    const test::WithoutDescriptors none;
+    checks.start(7, listener.address(), Clock::now() + 10s);
+  }
+  const auto results = checks.collect(Clock::now());
+  REQUIRE(results.size() == 1);
+  CHECK(results[0].outcome == TcpChecks::Outcome::not_tried);
+  for (const int ours : {EADDRNOTAVAIL, ENOBUFS, ENOMEM}) CHECK(connect_error(ours) == ConnectResult::no_resources);
+  CHECK(connect_error(ECONNREFUSED) == ConnectResult::refused);
+  CHECK(connect_error(EHOSTUNREACH) == ConnectResult::unreachable);
+  CHECK(connect_error(ETIMEDOUT) == ConnectResult::timed_out);
 }
 
 TEST_CASE("TcpChecks: no answer until the deadline is a refusal", "[tcp_checks]") {

@@ -8,6 +8,8 @@ Each machine also has the same last part in fd00:1::/64 (fd00:4::/64 for the cli
 everything goes with close().
 """
 
+import contextlib
+import ctypes
 import os
 import subprocess
 import unittest
@@ -79,6 +81,29 @@ class Network:
 
     def join(self, name):
         self.ip("switch", f"link set {name} up")
+
+    def black_hole(self, name):
+        """From here on the machine neither hears nor says anything; its cable stays where it is."""
+        chains = [f"chain {at} {{ type filter hook {at} priority 0; policy drop; }}" for at in ("input", "output")]
+        made = subprocess.run([*self.within(name), "nft", "-f", "-"], capture_output=True, text=True,
+                              input="\n".join(["table inet hole {", *chains, "}", ""]))
+        if made.returncode != 0:
+            raise unittest.SkipTest(f"no packet filter here: {made.stderr.strip()}")
+
+    @contextlib.contextmanager
+    def inside(self, name):
+        """The sockets that this thread makes meanwhile belong to that machine."""
+        libc = ctypes.CDLL(None, use_errno=True)
+
+        def enter(namespace):
+            if libc.setns(namespace.fileno(), 0x40000000) != 0:  # CLONE_NEWNET
+                raise OSError(ctypes.get_errno(), "setns")
+        with open("/proc/thread-self/ns/net") as here, open(f"/run/netns/{self.ns(name)}") as there:
+            enter(there)
+            try:
+                yield
+            finally:
+                enter(here)
 
     def run(self, name, *command, seconds=20):
         return subprocess.run([*self.within(name), *map(str, command)], capture_output=True, text=True, timeout=seconds)
