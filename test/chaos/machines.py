@@ -5,7 +5,7 @@ import pathlib
 import subprocess
 import sys
 
-from harness import STAY_ROOT, Process, http_get, program
+from harness import STAY_ROOT, Process, holdings, http_get, program
 
 HERE = pathlib.Path(__file__).resolve().parent
 SERVICE_PORT, PORT, ADMIN = 9000, 80, 8404
@@ -68,11 +68,8 @@ class ProxyMachine:
             return json.loads(http_get("127.0.0.1", ADMIN, "/api/v1/status")[1])
 
     def holdings(self):
-        """Descriptors, threads, and memory in KiB."""
         (pid,) = self.pids()
-        fields = dict(line.split(":", 1) for line in pathlib.Path(f"/proc/{pid}/status").read_text().splitlines())
-        descriptors = len(list(pathlib.Path(f"/proc/{pid}/fd").iterdir()))
-        return descriptors, int(fields["Threads"]), int(fields["VmRSS"].split()[0])
+        return holdings(pid)
 
     def reload(self):
         (pid,) = self.pids()
