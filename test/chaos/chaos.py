@@ -113,7 +113,7 @@ class Chaos:
 
     def holdings(self):
         """What the proxy holds once no connection is left."""
-        wait_until(lambda: self.proxy.status()["connections"]["active"] == 0, 2 * IDLE_TIMEOUT * SLOW, "the last one's end")
+        wait_until(lambda: self.proxy.status()["connections"]["active"] == 0, 2 * IDLE_TIMEOUT * SLOW, "the last end")
         return self.proxy.holdings()
 
     def calm_down(self):
@@ -141,7 +141,8 @@ class Chaos:
         for verdict, count in sorted(verdicts.counts.items()):
             say(f"{count:7} {verdict}")
         retried = sum(int(found[1]) > 0 for line in self.proxy.lines if (found := re.search(r"retries=(\d+)", line)))
-        say(f"{retried:7} were retried; {sum(t.got for t in self.transfers) / 1e6:.0f} MB down, {len(self.faults)} faults")
+        megabytes = sum(transfer.got for transfer in self.transfers) / 1e6
+        say(f"{retried:7} were retried; {megabytes:.0f} MB down, {len(self.faults)} faults")
         self.problems += verdicts.wrong
 
     def check_requests(self):

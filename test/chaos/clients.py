@@ -34,7 +34,8 @@ class Transfer:
 
     def __str__(self):
         return (f"transfer {self.number} from port {self.port}: {self.outcome} after {self.ended - self.began:.2f} s, "
-                f"{self.ended - self.progress:.2f} s without progress, {self.got} of {self.down} bytes down, {self.up} up")
+                f"{self.ended - self.progress:.2f} s without progress, {self.got} of {self.down} bytes down, "
+                f"{self.up} up")
 
 
 def draw(rng, number, long):

@@ -1,5 +1,5 @@
-"""Bytes that anybody can derive again from their seed: a byte that is missing, doubled, changed or out of its place shows
-in the SHA-256 of what arrived."""
+"""Bytes that anybody can derive again from their seed: a byte that is missing, doubled, changed or out of its place
+shows in the SHA-256 of what arrived."""
 
 import hashlib
 import itertools

@@ -3,9 +3,9 @@
 
     test/chaos/run.py [--engine threads|events|epoll] [--seconds N] [--seed N] [--reload] [--replace]
 
-FAROL_BUILD=build/asan or build/tsan runs the programs with sanitizers. The seed is printed first; the same seed makes the
-same schedule. --reload and --replace have the proxy read its configuration again (HUP) and be replaced by another process
-(proxyctl upgrade) meanwhile. Exit 0: everything that was promised held.
+FAROL_BUILD=build/asan or build/tsan runs the programs with sanitizers. The seed is printed first; the same seed makes
+the same schedule. --reload and --replace have the proxy read its configuration again (HUP) and be replaced by another
+process (proxyctl upgrade) meanwhile. Exit 0: everything that was promised held.
 """
 
 import argparse

@@ -9,7 +9,7 @@ from machines import PROBE_INTERVAL
 
 RECOVERY = 2 * PROBE_INTERVAL + 10 * SLOW  # after a fault is lifted
 MARGIN = 1 * SLOW  # of everything that has a promised time: engines look ten times a second, and two cores are busy
-MOST_STALE = 2  # spells of the one that loses probes; see docs/DESIGN.md: one in some hours is expected
+MOST_STALE = 2  # spells of the one that loses probes; in theory one in an hour, see docs/DESIGN.md on lost probes
 
 
 class Verdicts:
@@ -55,8 +55,8 @@ class Verdicts:
 def excuses(fault, transfer):
     """Whether the fault may break that connection, if it was handed to that back-end: nothing is ever sent again to
     another once one has accepted. It does so if it came while the connection was there. Where it had come before, no
-    connection could have been handed to that back-end at all, but to a frozen one: its kernel accepts for it, and goes on
-    with what it has when it thaws, so that it harms nobody unless the idle time-out comes first."""
+    connection could have been handed to that back-end at all, but to a frozen one: its kernel accepts for it, and it goes
+    on with what it has when it thaws, so that it harms nobody unless the idle time-out comes first."""
     kind = KINDS[fault.kind]
     if kind.breaks is None or fault.ended - fault.began < kind.harmless:
         return False
@@ -107,5 +107,5 @@ def recoveries(states, faults, machines, end):
             if seen[-1][1] == "up" and back <= since + RECOVERY:
                 took.append(back - since)
             elif until - since > RECOVERY:
-                wrong.append(f"{machine} was not up {RECOVERY} s after its fault: {story}, well for {until - since:.1f} s")
+                wrong.append(f"{machine} was not up {RECOVERY} s after its fault, or not for good: {story}")
     return took, wrong
