@@ -41,16 +41,20 @@ class Chaos:
         self.faults = schedule(seed, seconds, VICTIMS, "lossy", proxy)
         self.policy = random.Random(f"policy {seed}").choice(POLICIES)
         self.states, self.problems, self.machines, self.transfers = States(), [], {}, []
-        self.numbers = itertools.count(1)
+        self.proxy, self.numbers = None, itertools.count(1)
         self.open = contextlib.ExitStack()
 
     def run(self):
         say(f"chaos: engine {self.engine}, seed {self.seed}, {self.seconds} s, policy {self.policy}")
         with self.open:
-            self.build()
-            self.warm_up()
-            self.suffer()
-            self.calm_down()
+            try:
+                self.build()
+                self.warm_up()
+                self.suffer()
+                self.calm_down()
+            except (AssertionError, OSError, ValueError) as error:  # such as a proxy that is gone
+                output = self.proxy.process.output()[-2000:] if self.proxy else "no proxy"
+                self.problems.append(f"the run ended early: {error!r}\n{output}")
         if self.problems:
             say("The schedule:", *self.faults, "What is wrong:", *self.problems[:MOST_SHOWN], sep="\n  ")
         return self.problems
@@ -109,7 +113,8 @@ class Chaos:
             try:
                 self.look()
             except (OSError, ValueError) as error:
-                self.problems.append(f"no status at {time.monotonic() - self.start:.1f} s: {error!r}")
+                if not any(repr(error) in problem for problem in self.problems):
+                    self.problems.append(f"no status at {time.monotonic() - self.start:.1f} s: {error!r}")
 
     def holdings(self):
         """What the proxy holds once no connection is left."""

@@ -61,7 +61,7 @@ class Clients:
         self.within, self.address, self.transfers = within, address, transfers
         self.numbers, self.log_length = numbers, log_length
         self.stopping = threading.Event()
-        self.threads = [threading.Thread(target=self.work, args=(random.Random(f"{seed}/{i}"), i >= short))
+        self.threads = [threading.Thread(target=self.work, args=(random.Random(f"{seed}/{i}"), i >= short), daemon=True)
                         for i in range(short + long)]
         for thread in self.threads:
             thread.start()

@@ -130,7 +130,7 @@ class Tracks:
         lists = {}
         for fault in faults:
             lists.setdefault((fault.machine, KINDS[fault.kind].track), []).append(fault)
-        self.threads = [threading.Thread(target=self.run, args=(own,)) for own in lists.values()]
+        self.threads = [threading.Thread(target=self.run, args=(own,), daemon=True) for own in lists.values()]
         for thread in self.threads:
             thread.start()
 

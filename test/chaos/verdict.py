@@ -55,8 +55,8 @@ class Verdicts:
 def excuses(fault, transfer):
     """Whether the fault may break that connection, if it was handed to that back-end: nothing is ever sent again to
     another once one has accepted. It does so if it came while the connection was there. Where it had come before, no
-    connection could have been handed to that back-end at all, but to a frozen one: its kernel accepts for it, and it goes
-    on with what it has when it thaws, so that it harms nobody unless the idle time-out comes first."""
+    connection could have been handed to that back-end at all, but to a frozen one: its kernel accepts for it, and it
+    goes on with what it has when it thaws, so that it harms nobody unless the idle time-out comes first."""
     kind = KINDS[fault.kind]
     if kind.breaks is None or fault.ended - fault.began < kind.harmless:
         return False

@@ -1,5 +1,5 @@
-"""Clients that cost much and want nothing: many who say nothing, scans, readers of a byte a second. The others are served
-as fast as by a proxy without them, and afterwards nothing is left of them, in memory or in the log."""
+"""Clients that cost much and want nothing: many who say nothing, scans, readers of a byte a second. The others are
+served as fast as by a proxy without them, and afterwards nothing is left of them, in memory or in the log."""
 
 import pathlib
 import re
@@ -17,8 +17,8 @@ SILENT, SCANS_A_SECOND, SLOW_READERS = 500, 2000, 50
 SCANS = 10_000
 # What a proxy keeps for later: 32 pipes of two descriptors, 64 threads and their partners.
 KEPT_DESCRIPTORS, KEPT_THREADS = 64, 128
-# What a connection costs at the most (28 KiB for the stacks of its two threads, as README.md says); and what is kept for
-# later. A scan that left a KiB of each client would be noticed.
+# What a connection costs at the most (28 KiB for the stacks of its two threads, as README.md says); and what is kept
+# for later. A scan that left a KiB of each client would be noticed.
 KIB_EACH = {"threads": 40, "events": 8, "epoll": 8}
 NOISE_KIB = 8192
 BAD_CLIENTS = pathlib.Path(__file__).with_name("bad_clients.py")
