@@ -117,6 +117,14 @@ TEST_CASE("log: a closed log is nobody's trouble", "[log]") {
   CHECK(log.dropped() == 1);
 }
 
+TEST_CASE("log: a full disk costs lines, and nothing else", "[log]") {
+  const Fd full(check("open", ::open("/dev/full", O_WRONLY | O_CLOEXEC)));
+  const Logger log(full.get(), LogLevel::info, LogFormat::text);
+  log.info("no room for this");
+  log.info("nor for this");
+  CHECK(log.dropped() == 2);
+}
+
 TEST_CASE("rate limit: one event per period, the rest counted", "[log]") {
   RateLimit limit(1s);
   const TimePoint start{};

@@ -17,6 +17,7 @@ import subprocess
 import tempfile
 import threading
 import time
+import typing
 import unittest
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
@@ -184,6 +185,19 @@ def http_get(host, port, path="/", seconds=5, headers=()):
             data += block
     head, _, body = data.partition(b"\r\n\r\n")
     return head.decode(errors="replace"), body
+
+
+class Holdings(typing.NamedTuple):
+    descriptors: int
+    threads: int
+    resident_kib: int
+
+
+def holdings(pid):
+    """What a process has at the moment."""
+    process = pathlib.Path(f"/proc/{pid}")
+    fields = dict(line.split(":", 1) for line in (process / "status").read_text().splitlines())
+    return Holdings(len(os.listdir(process / "fd")), int(fields["Threads"]), int(fields["VmRSS"].split()[0]))
 
 
 class Proxy(Process):

@@ -1,8 +1,12 @@
 """reverseProxy's command line, start and end: one clear line for each mistake, and nothing left behind."""
 
+import fcntl
+import hashlib
+import os
 import signal
 import socket
 import subprocess
+import threading
 import time
 import unittest
 
@@ -219,13 +223,14 @@ class Ending(TestCase):
         proxy.send(signal.SIGTERM)
         wait_until(lambda: not has_listener(proxy.port), 3 * SLOW, "the listener gone")
         self.assertTrue(proxy.running())
-        server.sendall(b"x" * 100000)
-        server.close()
-        data = b""
-        while block := client.recv(65536):
-            data += block
+        block, count, got = os.urandom(1 << 20), 100, hashlib.sha256()
+        sender = threading.Thread(target=lambda: [server.sendall(block) for _ in range(count)] and server.close())
+        sender.start()
+        while data := client.recv(1 << 16):
+            got.update(data)
+        sender.join()
         client.close()
-        self.assertEqual(len(data), 100000)
+        self.assertEqual(got.digest(), hashlib.sha256(block * count).digest())
         self.assertEqual(proxy.popen.wait(5 * SLOW), 0)
 
     def test_drain_has_an_end(self):
@@ -234,13 +239,15 @@ class Ending(TestCase):
         self.assertEqual(proxy.stop(), 0)
         self.assertLess(time.monotonic() - started, 3 * SLOW)
 
-    def test_second_term_ends_at_once(self):
-        proxy, client, _ = self.with_open_client("--drain-timeout", "60s")
-        proxy.send(signal.SIGTERM)
-        wait_until(lambda: not has_listener(proxy.port), 3 * SLOW, "the listener gone")
-        started = time.monotonic()
-        proxy.stop(seconds=5)
-        self.assertLess(time.monotonic() - started, 2 * SLOW)
+    def test_a_second_signal_ends_it_at_once(self):
+        for second in (signal.SIGTERM, signal.SIGINT):
+            with self.subTest(second=second):
+                proxy, client, _ = self.with_open_client("--drain-timeout", "60s")
+                proxy.send(signal.SIGTERM)
+                wait_until(lambda: not has_listener(proxy.port), 3 * SLOW, "the listener gone")
+                started = time.monotonic()
+                self.assertEqual(proxy.stop(second, seconds=5), 0)
+                self.assertLess(time.monotonic() - started, 2 * SLOW)
 
     def test_started_again_at_once_on_the_same_ports(self):
         proxy, client, server = self.with_open_client("--drain-timeout", "0s")
@@ -257,6 +264,46 @@ class Ending(TestCase):
 
 class EndingEvents(Ending):
     engine = "events"
+
+
+class NobodyReadsTheLog(TestCase):
+    """A pipe that is full, a disk that is: the log loses lines, the clients nothing."""
+
+    def outputs(self):
+        reading, writing = os.pipe()
+        self.addCleanup(os.close, reading)
+        fcntl.fcntl(writing, fcntl.F_SETPIPE_SZ, 4096)
+        return {"pipe": writing, "disk": os.open("/dev/full", os.O_WRONLY)}
+
+    def relays(self, proxy, server):
+        with socket.create_connection((proxy.host, proxy.port), timeout=10 * SLOW) as client:
+            client.sendall(b"hello")
+            while True:  # the proxy's own checks connect too, and say nothing
+                connection, _ = server.accept()
+                with connection:
+                    if connection.recv(5) == b"hello":
+                        connection.sendall(b"hi")
+                        break
+            self.assertEqual(client.recv(2), b"hi")
+
+    def test_relaying_goes_on(self):
+        for engine in ("threads", "events"):
+            for name, output in self.outputs().items():
+                with self.subTest(engine=engine, output=name), socket.create_server(("127.0.0.1", 0)) as server:
+                    server.settimeout(10 * SLOW)
+                    address = f"127.0.0.1:{server.getsockname()[1]}"
+                    proxy = self.proxy("--engine", engine, backends=[address])
+                    proxy.stop()
+                    again = subprocess.Popen(proxy.command, stdout=output, stderr=output, stdin=subprocess.DEVNULL)
+                    os.close(output)
+                    self.addCleanup(again.wait)
+                    self.addCleanup(again.kill)
+                    wait_until(proxy.healthy, 10 * SLOW, "the proxy's /healthz")
+                    proxy.wait_state(address, "up")
+                    for _ in range(60):  # a line of 150 bytes each: the pipe has room for half of them
+                        self.relays(proxy, server)
+                    again.terminate()
+                    self.assertEqual(again.wait(10 * SLOW), 0)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ import threading
 import time
 import unittest
 
-from harness import TestCase, real_program_only, wait_until
+from harness import TestCase, holdings, real_program_only, wait_until
 
 AGENTS = 1000
 STRANGERS = 100_000
@@ -83,13 +83,6 @@ def cpu_seconds(pid):
     return (int(fields[11]) + int(fields[12])) / TICKS
 
 
-def resident_kib(pid):
-    for line in pathlib.Path(f"/proc/{pid}/status").read_text().splitlines():
-        if line.startswith("VmRSS:"):
-            return int(line.split()[1])
-    raise AssertionError("no VmRSS")
-
-
 def flood(proxy_port, count):
     """Registers, unasked answers and Deregisters from random addresses of 127.0.0.0/8, as fast as it goes."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stranger:
@@ -148,20 +141,20 @@ class Scale(TestCase):
         for at in probes:
             bursts[int(at * 10)] = bursts.get(int(at * 10), 0) + 1
         print(f"{AGENTS} agents: {100 * share:.2f} % of a core, {len(probes) / seconds:.0f} probes/s, "
-              f"at most {max(bursts.values())} in 100 ms, {resident_kib(pid)} KiB resident")
+              f"at most {max(bursts.values())} in 100 ms, {holdings(pid).resident_kib} KiB resident")
         self.assertAlmostEqual(len(probes) / seconds, AGENTS / 5, delta=AGENTS / 25)
         self.assertLess(max(bursts.values()), AGENTS / 5)
         return share
 
     def check_flood(self):
         pid = self.instance.pid
-        before = resident_kib(pid)
+        before = holdings(pid).resident_kib
         start = time.monotonic()
         flood(self.instance.probe_port, STRANGERS)
         took = time.monotonic() - start
         self.swarm.probes.clear()
         wait_until(lambda: len(self.swarm.probes) > AGENTS, 15, "the real agents' next probes")
-        grown = resident_kib(pid) - before
+        grown = holdings(pid).resident_kib - before
         rows = self.rows()
         print(f"{STRANGERS} strangers in {took:.1f} s: {grown:+} KiB resident")
         self.assertLess(grown, 4096)

@@ -11,16 +11,10 @@ import subprocess
 import unittest
 
 from harness import SLOW, Process, TestCase, free_port, listens, wait_until
+from nginx import Nginx, tool
 
 
 ENGINES = ("threads", "events")
-
-
-def tool(name, *more_places):
-    for place in (shutil.which(name), *more_places):
-        if place and os.access(place, os.X_OK):
-            return place
-    raise unittest.SkipTest(f"{name} is not installed")
 
 
 def postgres_tool(name):
@@ -129,18 +123,6 @@ class Downloads(TestCase):
         with open(path, "rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
 
-    def nginx(self, address):
-        port, directory = free_port(address), self.directory()
-        (directory / "nginx.conf").write_text(
-            f"daemon off; master_process off; pid {directory}/pid; error_log stderr;\n"
-            f"{'user nobody nogroup;' if os.geteuid() == 0 else ''}\nevents {{}}\n"
-            f"http {{ access_log off; sendfile on; client_body_temp_path {directory}/1; proxy_temp_path {directory}/2;\n"
-            f"fastcgi_temp_path {directory}/3; uwsgi_temp_path {directory}/4; scgi_temp_path {directory}/5;\n"
-            f"server {{ listen {address}:{port}; root {self.files}; }} }}\n")
-        self.started(Process(tool("nginx"), "-e", "stderr", "-p", directory, "-c", directory / "nginx.conf"))
-        wait_until(lambda: listens(address, port), 10 * SLOW, "nginx")
-        return port
-
     def test_wget_from_mini_httpd(self):
         proxy = self.proxy()
         web = self.web("big", "127.0.0.2", directory=str(self.files))
@@ -149,10 +131,10 @@ class Downloads(TestCase):
         self.assertEqual(self.fetched(proxy, "copy"), self.digest)
 
     def test_four_wgets_at_once_from_nginx(self):
-        port = self.nginx("127.0.0.6")
+        nginx = self.started(Nginx("127.0.0.6", self.files, self.directory()))
         for engine in ENGINES:
-            proxy = self.proxy("--engine", engine, backends=[f"127.0.0.6:{port}"])
-            proxy.wait_state(f"127.0.0.6:{port}", "up", "stale")
+            proxy = self.proxy("--engine", engine, backends=[nginx.at])
+            proxy.wait_state(nginx.at, "up", "stale")
             with self.subTest(engine=engine), concurrent.futures.ThreadPoolExecutor(4) as pool:
                 found = list(pool.map(lambda n: self.fetched(proxy, f"copy{n}"), range(4)))
                 self.assertEqual(found, [self.digest] * 4)

@@ -4,8 +4,8 @@
     Servidor2 10.1.1.2 ──┼── switch ── router ── client 10.4.4.20
     Servidor3 10.1.1.10 ─┘   10.1.1.0/24   10.4.4.0/24
 
-Each machine also has the same last part in fd00:1::/64 (fd00:4::/64 for the client). Names are unique to this process, and
-everything goes with close().
+Each machine also has the same last part in fd00:1::/64 (fd00:4::/64 for the client). Other machines may stand at the
+switch instead. Names are unique to this process, and everything goes with close().
 """
 
 import contextlib
@@ -20,9 +20,13 @@ V6 = {name: f"fd00:1::{last}" for name, last in LAN.items()}
 
 
 class Network:
-    def __init__(self):
+    """`lan`: the machines at the switch, each with the last part of its address; one of them is the router."""
+
+    def __init__(self, lan=None):
         if os.geteuid() != 0:
             raise unittest.SkipTest("network namespaces need root")
+        self.lan = lan or LAN
+        self.v4 = {name: f"10.1.1.{last}" for name, last in self.lan.items()}
         self.prefix = f"farol{os.getpid()}-"
         self.made = []
         try:
@@ -32,7 +36,7 @@ class Network:
             raise
 
     def _build(self):
-        for name in ("switch", *LAN, "client"):
+        for name in ("switch", *self.lan, "client"):
             made = subprocess.run(["ip", "netns", "add", self.ns(name)], capture_output=True, text=True)
             if made.returncode != 0:
                 raise unittest.SkipTest(f"no network namespaces here: {made.stderr.strip()}")
@@ -43,16 +47,16 @@ class Network:
         if bridge.returncode != 0:
             raise unittest.SkipTest(f"no bridges here: {bridge.stderr.strip()}")
         self.ip("switch", "link set lan up")
-        for name in LAN:
+        for name, last in self.lan.items():
             self.ip(name, f"link add eth0 type veth peer name {name} netns {self.ns('switch')}")
             self.ip("switch", f"link set {name} master lan up")
-            self._address(name, "eth0", f"{V4[name]}/24", f"{V6[name]}/64")
+            self._address(name, "eth0", f"{self.v4[name]}/24", f"fd00:1::{last}/64")
         self.ip("router", f"link add eth1 type veth peer name eth0 netns {self.ns('client')}")
         self._address("router", "eth1", "10.4.4.1/24", "fd00:4::1/64")
         self._address("client", "eth0", "10.4.4.20/24", "fd00:4::20/64")
-        for name in ("s1", "s2", "s3"):
-            self.ip(name, f"route add default via {V4['router']}")
-            self.ip(name, f"-6 route add default via {V6['router']}")
+        for name in set(self.lan) - {"router"}:
+            self.ip(name, f"route add default via {self.v4['router']}")
+            self.ip(name, f"-6 route add default via fd00:1::{self.lan['router']}")
         self.ip("client", "route add default via 10.4.4.1")
         self.ip("client", "-6 route add default via fd00:4::1")
         for setting in ("net/ipv4/ip_forward", "net/ipv6/conf/all/forwarding"):
@@ -84,11 +88,18 @@ class Network:
 
     def black_hole(self, name):
         """From here on the machine neither hears nor says anything; its cable stays where it is."""
-        chains = [f"chain {at} {{ type filter hook {at} priority 0; policy drop; }}" for at in ("input", "output")]
+        self.filter(name, "hole", {"input": "drop", "output": "drop"})
+
+    def filter(self, name, table, rules):
+        """Packets that the machine gets ("input") and sends ("output") pass that rule of nft, until unfilter()."""
+        chains = [f"chain {at} {{ type filter hook {at} priority 0; {rule}; }}" for at, rule in rules.items()]
         made = subprocess.run([*self.within(name), "nft", "-f", "-"], capture_output=True, text=True,
-                              input="\n".join(["table inet hole {", *chains, "}", ""]))
+                              input="\n".join([f"table inet {table} {{", *chains, "}", ""]))
         if made.returncode != 0:
             raise unittest.SkipTest(f"no packet filter here: {made.stderr.strip()}")
+
+    def unfilter(self, name, table):
+        subprocess.run([*self.within(name), "nft", "delete", "table", "inet", table], check=True)
 
     @contextlib.contextmanager
     def inside(self, name):
