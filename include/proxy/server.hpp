@@ -20,6 +20,7 @@
 #include "proxy/counters.hpp"
 #include "proxy/membership.hpp"
 #include "proxy/monitoring_service.hpp"
+#include "proxy/pool_memory.hpp"
 #include "proxy/session.hpp"
 
 namespace farol::proxy {
@@ -66,6 +67,7 @@ class Server final : public ProxyView {
   SessionContext sessions_;
   std::unique_ptr<Membership> membership_;
   std::unique_ptr<MonitoringService> monitoring_;
+  std::optional<PoolMemory> memory_;
   std::unique_ptr<Engine> relays_;
   std::optional<Admin> admin_;
   http::Responder respond_;

@@ -62,6 +62,7 @@ Server::Server(const Config& config, const Logger& log)
   for (const Listener& listener : listeners_) rules.listeners.push_back(listener.address());
   membership_ = std::make_unique<Membership>(table_, std::move(rules), counters_, log_);
   monitoring_ = std::make_unique<MonitoringService>(table_, *monitoring_socket_, *membership_, config.timers, log_, &heartbeats_);
+  memory_.emplace(table_, *membership_, *monitoring_socket_, PoolMemory::Options{config.state_file, {}}, log_);
   start_relays();
   start_admin();
   log_start();
@@ -150,6 +151,7 @@ void Server::finish() {
   relays_->cut();
   relays_.reset();
   admin_server_.reset();
+  memory_.reset();
   monitoring_->stop();
 }
 
