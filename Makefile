@@ -73,17 +73,17 @@ programs: $(PROGRAMS)
 unit: $(OUT)/unit_tests
 
 $(OUT)/reverseProxy: $(MONITORING) $(HTTP) $(PROXY) $(call main,proxy) $(LIBCOMMON)
-	$(COMPILER) $(LDFLAGS) $^ $(FMT) -lcrypto -lcap -luring -o $@
+	$(COMPILER) $(LDFLAGS) $^ $(FMT) -lcrypto -lcap -luring -lsystemd -o $@
 $(OUT)/monitorUDP: $(MONITORING) $(MONITOR) $(call main,monitor) $(LIBCOMMON)
 	$(COMPILER) $(LDFLAGS) $^ $(FMT) -lcrypto -o $@
 $(OUT)/proxyctl: $(MONITORING) $(PROXYCTL) $(call main,proxyctl) $(LIBCOMMON)
 	$(COMPILER) $(LDFLAGS) $^ $(FMT) -lcrypto -lcurl -o $@
 $(OUT)/HttpGw: $(HTTP) $(TRANSFER) $(GATEWAY) $(call main,gateway) $(LIBCOMMON)
-	$(COMPILER) $(LDFLAGS) $^ $(FMT) -lcrypto -luring -o $@
+	$(COMPILER) $(LDFLAGS) $^ $(FMT) -lcrypto -luring -lsystemd -o $@
 $(OUT)/FastFileSrv: $(TRANSFER) $(FILESERVER) $(call main,fileserver) $(LIBCOMMON)
 	$(COMPILER) $(LDFLAGS) $^ $(FMT) -lcrypto -o $@
 $(OUT)/unit_tests: $(MONITORING) $(HTTP) $(TRANSFER) $(PROXY) $(GATEWAY) $(MONITOR) $(PROXYCTL) $(FILESERVER) $(STUDY) $(TEST_OBJ) $(LIBCOMMON)
-	$(COMPILER) $(LDFLAGS) $^ $(FMT) -lcrypto -lcurl -lcap -luring -o $@
+	$(COMPILER) $(LDFLAGS) $^ $(FMT) -lcrypto -lcurl -lcap -luring -lsystemd -o $@
 
 # An archive, so that each program takes only what it uses.
 $(LIBCOMMON): $(COMMON)
@@ -99,7 +99,7 @@ $(TRANSFER_TOOLS): $(OUT)/bench/%: $(OBJ)/bench/transfer/%.o $(TRANSFER) $(LIBCO
 	$(COMPILER) $(LDFLAGS) $^ $(FMT) -lcrypto -o $@
 $(OUT)/bench/study: $(STUDY) $(OBJ)/bench/study/study.o $(MONITORING) $(HTTP) $(PROXY) $(LIBCOMMON)
 	@mkdir -p $(@D)
-	$(COMPILER) $(LDFLAGS) $^ $(FMT) -lcrypto -lcap -luring -o $@
+	$(COMPILER) $(LDFLAGS) $^ $(FMT) -lcrypto -lcap -luring -lsystemd -o $@
 
 # One static agent to copy to any Linux machine of this architecture: build/agent/monitorUDP.
 agent:
@@ -143,7 +143,7 @@ bench-choice: $(OUT)/bench/choice
 	$< $(ARGS)
 $(OUT)/bench/choice: $(MONITORING) $(HTTP) $(PROXY) $(OBJ)/bench/choice/choice.o $(LIBCOMMON)
 	@mkdir -p $(@D)
-	$(COMPILER) $(LDFLAGS) $^ $(FMT) -lcrypto -lcap -luring -lbenchmark -o $@
+	$(COMPILER) $(LDFLAGS) $^ $(FMT) -lcrypto -lcap -luring -lsystemd -lbenchmark -o $@
 
 install: programs
 	install -d $(addprefix $(DESTDIR)$(PREFIX)/,bin lib/systemd/system share/doc/farol/docs)

@@ -5,6 +5,7 @@
 
 #include "common/clock.hpp"
 #include "common/log.hpp"
+#include "common/service_manager.hpp"
 #include "common/signals.hpp"
 
 namespace farol {
@@ -14,7 +15,9 @@ namespace farol {
 template <typename Server>
 void serve_until_signalled(Server& server, const SignalWaiter& signals, Duration drain_timeout, const Logger& log) {
   constexpr auto kLook = std::chrono::milliseconds(50);
+  notify_ready();
   signals.wait();
+  notify_stopping();
   server.stop_accepting();
   const TimePoint deadline = Clock::now() + drain_timeout;
   log.info("draining", {{"active", server.active()}, {"timeout_s", to_seconds(drain_timeout), 1}});

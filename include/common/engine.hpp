@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "common/heartbeats.hpp"
 #include "common/io.hpp"
 #include "common/listener.hpp"
 #include "common/log.hpp"
@@ -23,6 +24,7 @@ struct EngineOptions {
   std::size_t idle_workers = 64;       ///< threads: kept waiting for the next connection, per listener
   std::size_t reactors = 1;            ///< events: one thread each
   std::string name = "relay";          ///< of its threads
+  Heartbeats* heartbeats = nullptr;    ///< null: nobody watches its threads
 };
 
 /// Who is inside: how many connections an engine serves, and how many it turned away. Any thread.

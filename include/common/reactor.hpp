@@ -20,6 +20,7 @@ struct ReactorContext {
   const StopEvent& stop;
   const StopEvent& cut;
   PipePool& pipes;
+  Heartbeats* heartbeats;
 };
 
 /// One thread that runs its connections' coroutines and resumes each when the kernel has something for it. What all
@@ -69,14 +70,14 @@ class Reactor : public Io, private TaskOwner {
   [[nodiscard]] bool cutting() const { return cutting_; }
 
  private:
-  void run();
+  void run(const std::string& name);
   void fire_timers(TimePoint now);
   void check_sessions(TimePoint now);
   void set_accepting(bool on);
   /// A connection's task has.
   void ended(const std::exception_ptr& error) noexcept override;
   void leave();
-  [[nodiscard]] int timeout(TimePoint now) const;
+  [[nodiscard]] int timeout(TimePoint now, TimePoint latest) const;
 
   const ReactorContext context_;
   const std::vector<const Listener*> listeners_;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -66,6 +67,9 @@ class BackendTable {
   /// The lock and the rows under it, for the monitoring rules. Keep it short.
   Access access();
 
+  /// Changes whenever an agent joins, moves or leaves.
+  [[nodiscard]] std::uint64_t membership_version() const { return membership_version_; }
+
   /// Rings when a probe became due earlier than the timer thought.
   [[nodiscard]] Bell& probe_bell() { return probe_bell_; }
 
@@ -82,6 +86,7 @@ class BackendTable {
 
   const Options options_;
   Bell probe_bell_;
+  std::atomic<std::uint64_t> membership_version_{0};
 
   Mutex mutex_;  ///< before a pool's own
   Rows rows_ GUARDED_BY(mutex_);

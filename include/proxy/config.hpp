@@ -51,6 +51,7 @@ struct Config {
   std::size_t max_queue = 1024;            ///< clients of one pool waiting for a back-end
   Duration queue_timeout = std::chrono::milliseconds(900);
   std::string key_file;
+  std::string state_file;                  ///< where the agents are kept for the next life; empty: nowhere
   std::string user;                        ///< whom to become when started as root; empty: farol, else nobody
   std::vector<Cidr> allow;                 ///< empty: everyone with a key, else loopback, private and link-local
   std::optional<Address> admin = Address::ipv4(0x7f000001, 8404);

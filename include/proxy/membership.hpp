@@ -15,8 +15,8 @@ namespace farol::proxy {
 
 /// Who may be in the table: the rules for every packet an agent can send (docs/PROTOCOL.md, "The proxy's duties").
 /// A Register is a hint and buys one probe; only the answer to a probe, with the right nonce from the right source,
-/// changes the table. No sockets and no clock in here. Called by the receiver thread alone; borrows table, counters
-/// and log.
+/// changes the table. No sockets and no clock in here. Called by the receiver thread alone, but for challenge(); borrows
+/// table, counters and log.
 class Membership {
  public:
   struct Options {
@@ -29,6 +29,8 @@ class Membership {
 
   /// Applies one packet; the result, if any, is to be sent back.
   std::optional<monitoring::Envelope> handle(const monitoring::Envelope& received, TimePoint now);
+  /// The probe that makes an agent prove itself, unless it may not register. Nothing is remembered. Any thread.
+  [[nodiscard]] std::optional<monitoring::Envelope> challenge(const AgentPath& agent, TimePoint now) const;
   /// Counts a datagram that was no packet, or a packet that was not taken; logs at most one a second.
   void drop(monitoring::DropReason reason, const Address& peer, TimePoint now);
 
@@ -46,6 +48,7 @@ class Membership {
                          const monitoring::ProbeResponse& packet, TimePoint now, Notices& notices);
   void admit(const Access& rows, Backend& backend, const AgentPath& path, const monitoring::ProbeResponse& packet,
              TimePoint now) const;
+  [[nodiscard]] bool allowed(const Address& peer) const;
   [[nodiscard]] bool is_loop(const Address& service) const;
 
   BackendTable& table_;

@@ -2,6 +2,7 @@
 
 #include <random>
 
+#include "common/heartbeats.hpp"
 #include "common/log.hpp"
 #include "common/stop_event.hpp"
 #include "common/thread.hpp"
@@ -21,7 +22,7 @@ namespace farol::proxy {
 class MonitoringService {
  public:
   MonitoringService(BackendTable& table, monitoring::MonitoringSocket& socket, Membership& membership,
-                    const MonitoringConfig& timers, const Logger& log);
+                    const MonitoringConfig& timers, const Logger& log, Heartbeats* heartbeats = nullptr);
   ~MonitoringService() { stop(); }
   MonitoringService(const MonitoringService&) = delete;
   MonitoringService& operator=(const MonitoringService&) = delete;
@@ -46,6 +47,7 @@ class MonitoringService {
   std::minstd_rand random_{std::random_device{}()};  ///< the timer's alone
   const MonitoringConfig timers_;
   const Logger& log_;
+  Heartbeats* const heartbeats_;  ///< all three threads are vital
   StopEvent stop_;
   Thread receiver_, timer_, alarm_;
 };

@@ -5,10 +5,12 @@
 #include <optional>
 
 #include "common/engine.hpp"
+#include "common/heartbeats.hpp"
 #include "common/limits.hpp"
 #include "common/listener.hpp"
 #include "common/log.hpp"
 #include "common/privileges.hpp"
+#include "common/service_manager.hpp"
 #include "http/server.hpp"
 #include "monitoring/key_ring.hpp"
 #include "monitoring/monitoring_socket.hpp"
@@ -18,6 +20,7 @@
 #include "proxy/counters.hpp"
 #include "proxy/membership.hpp"
 #include "proxy/monitoring_service.hpp"
+#include "proxy/pool_memory.hpp"
 #include "proxy/session.hpp"
 
 namespace farol::proxy {
@@ -46,12 +49,14 @@ class Server final : public ProxyView {
   void start_relays();
   void start_admin();
   void log_start() const;
+  [[nodiscard]] std::string status_line() const;
 
   const Config& config_;
   const Logger& log_;
   const TimePoint started_;
   const std::optional<Account> account_;  ///< whom to become
   const monitoring::KeyRing keys_;
+  Heartbeats heartbeats_{watchdog_patience()};
   Counters counters_;
   mutable BackendTable table_;
   std::optional<SourceLimit> sources_;
@@ -62,11 +67,13 @@ class Server final : public ProxyView {
   SessionContext sessions_;
   std::unique_ptr<Membership> membership_;
   std::unique_ptr<MonitoringService> monitoring_;
+  std::optional<PoolMemory> memory_;
   std::unique_ptr<Engine> relays_;
   std::optional<Admin> admin_;
   http::Responder respond_;
   std::unique_ptr<Engine> admin_server_;
   std::atomic<bool> draining_{false};
+  std::optional<ServiceReporter> reporter_;
 };
 
 }  // namespace farol::proxy

@@ -13,7 +13,7 @@ EventsEngine::EventsEngine(std::vector<const Listener*> listeners, Handler handl
       listeners_(std::move(listeners)),
       handler_(std::move(handler)),
       pipes_(options.max_pipes) {
-  const ReactorContext context{handler_, log, admission_, stop_, cut_, pipes_};
+  const ReactorContext context{handler_, log, admission_, stop_, cut_, pipes_, options.heartbeats};
   for (std::size_t i = 0; i < std::max<std::size_t>(options.reactors, 1); ++i) {
     std::vector<const Listener*> own;
     for (const Listener* listener : listeners_) {

@@ -18,7 +18,7 @@ constexpr auto kAcceptPause = std::chrono::milliseconds(100);
 }  // namespace
 
 void Reactor::start(const std::string& name) {
-  thread_ = Thread(name, [this] { run(); }, kStack);
+  thread_ = Thread(name, [this, name] { run(name); }, kStack);
 }
 
 Fd Reactor::open_stream(int family, TimePoint, int& error) {
@@ -63,12 +63,14 @@ void Reactor::resume(WaitFor& wait, Wait result) {
   wait.suspended.resume();
 }
 
-void Reactor::run() {
+void Reactor::run(const std::string& name) {
+  Heartbeats::Pulse pulse(context_.heartbeats, name);
   prefer_throughput();
   begin();
   set_accepting(true);
   while (!cutting_ || connections_ > 0) {
-    poll(timeout(Clock::now()));
+    const TimePoint before = Clock::now();
+    poll(timeout(before, pulse.beat(before)));
     const TimePoint now = Clock::now();
     fire_timers(now);
     check_sessions(now);
@@ -76,8 +78,8 @@ void Reactor::run() {
   }
 }
 
-int Reactor::timeout(TimePoint now) const {
-  TimePoint next = listen_again_;
+int Reactor::timeout(TimePoint now, TimePoint latest) const {
+  TimePoint next = std::min(listen_again_, latest);
   if (!timers_.empty()) next = std::min(next, timers_.begin()->first);
   if (!sessions_.empty()) next = std::min(next, next_tick_);
   return poll_timeout(next, now);

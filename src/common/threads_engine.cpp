@@ -317,13 +317,17 @@ void ThreadsEngine::retire(Worker& self) {
 }
 
 void ThreadsEngine::supervise_all() {
+  Heartbeats::Pulse pulse(options_.heartbeats, options_.name + "-watch");
   while (!cut_.wait_until(Clock::now() + kSupervisorTick)) {
+    pulse.beat(Clock::now());
     check_sessions(false);
     join_retired();
   }
   // More than once: a socket that is just about to connect cannot be shut down yet.
-  do check_sessions(true);
-  while (!all_ended_by(Clock::now() + kSupervisorTick));
+  do {
+    pulse.beat(Clock::now());
+    check_sessions(true);
+  } while (!all_ended_by(Clock::now() + kSupervisorTick));
   join_retired();
 }
 

@@ -44,6 +44,7 @@ Backend* BackendTable::Access::add(const BackendKey& key, Source source) const N
 
 void BackendTable::Access::index_peer(Backend& backend, const Address& peer, TimePoint now) const
     NO_THREAD_SAFETY_ANALYSIS {
+  ++table_.membership_version_;
   const auto old = table_.by_peer_.find(backend.agent.path.peer);
   if (old != table_.by_peer_.end() && old->second == &backend) table_.by_peer_.erase(old);
   if (peer.family() == AF_UNSPEC) return;
@@ -53,6 +54,7 @@ void BackendTable::Access::index_peer(Backend& backend, const Address& peer, Tim
 }
 
 void BackendTable::Access::leave(Backend& backend, TimePoint now) const {
+  ++table_.membership_version_;
   backend.agent.leaving = true;
   schedule_probe(backend, TimePoint::max());
   refresh(backend, now);

@@ -143,6 +143,7 @@ void add_flags(CLI::App& app, Raw& raw, Config& config) {
       ->check(CLI::Range(0, 100));
   add_limits(app, config);
   app.add_option("--key-file", config.key_file, "keys that agents must sign with");
+  app.add_option("--state-file", config.state_file, "remembers there where its agents are, for the next start");
   app.add_option("--user", config.user, "whom to become when started as root, once the ports are bound")
       ->default_str("farol, or nobody");
   app.add_option("--allow", raw.allow, "address range that may register, CIDR, repeatable")->take_all();

@@ -51,10 +51,7 @@ void Membership::drop(DropReason reason, const Address& peer, TimePoint now) {
 }
 
 std::optional<Envelope> Membership::handle(const Envelope& received, TimePoint now) {
-  const bool allowed = options_.allow.empty() ||
-                       std::any_of(options_.allow.begin(), options_.allow.end(),
-                                   [&](const Cidr& range) { return range.contains(received.peer); });
-  if (!allowed) {
+  if (!allowed(received.peer)) {
     drop(DropReason::not_allowed, received.peer, now);
     return std::nullopt;
   }
@@ -82,9 +79,13 @@ std::optional<Envelope> Membership::on_register(const Envelope& from, const moni
       return std::nullopt;
     }
   }
-  Envelope probe{monitoring::ProbeRequest{0, challenge_.nonce(from.peer, now), false}, from.peer, from.local,
-                 from.interface, {}};
-  return probe;
+  return challenge(path_of(from), now);
+}
+
+std::optional<Envelope> Membership::challenge(const AgentPath& agent, TimePoint now) const {
+  if (!allowed(agent.peer)) return std::nullopt;
+  const monitoring::ProbeRequest probe{0, challenge_.nonce(agent.peer, now), false};
+  return Envelope{probe, agent.peer, agent.local, agent.interface, {}};
 }
 
 Membership::Verdict Membership::on_response(const Envelope& from, const ProbeResponse& packet, TimePoint now) {
@@ -181,6 +182,11 @@ Membership::Verdict Membership::on_deregister(const Envelope& from, const monito
   }
   notices.write(log_);
   return std::nullopt;
+}
+
+bool Membership::allowed(const Address& peer) const {
+  return options_.allow.empty() || std::any_of(options_.allow.begin(), options_.allow.end(),
+                                               [&](const Cidr& range) { return range.contains(peer); });
 }
 
 bool Membership::is_loop(const Address& service) const {

@@ -31,8 +31,15 @@ Duration jittered(Duration interval, bool spread, std::minstd_rand& random) {
 }  // namespace
 
 MonitoringService::MonitoringService(BackendTable& table, monitoring::MonitoringSocket& socket, Membership& membership,
-                                     const MonitoringConfig& timers, const Logger& log)
-    : table_(table), socket_(socket), membership_(membership), alarms_(table, timers, log), timers_(timers), log_(log) {
+                                     const MonitoringConfig& timers, const Logger& log,
+                                     Heartbeats* heartbeats)
+    : table_(table),
+      socket_(socket),
+      membership_(membership),
+      alarms_(table, timers, log),
+      timers_(timers),
+      log_(log),
+      heartbeats_(heartbeats) {
   receiver_ = Thread("receiver", [this] { receive_all(); });
   timer_ = Thread("probe-timer", [this] { probe_all(); });
   alarm_ = Thread("alarm", [this] { watch_all(); });
@@ -48,9 +55,11 @@ void MonitoringService::stop() {
 }
 
 void MonitoringService::receive_all() {
-  while (wait_readable(socket_.fd(), stop_, kNever) == Wake::ready) {
+  Heartbeats::Pulse pulse(heartbeats_, "receiver");
+  while (wait_readable(socket_.fd(), stop_, pulse.beat(Clock::now())) != Wake::stop) {
     while (const auto received = socket_.receive()) {
       const TimePoint now = Clock::now();
+      pulse.beat(now);
       if (const auto* dropped = std::get_if<monitoring::Dropped>(&*received)) {
         membership_.drop(dropped->reason, dropped->peer, now);
       } else if (const auto reply = membership_.handle(std::get<Envelope>(*received), now)) {
@@ -62,10 +71,11 @@ void MonitoringService::receive_all() {
 }
 
 void MonitoringService::probe_all() {
+  Heartbeats::Pulse pulse(heartbeats_, "probe-timer");
   for (;;) {
     pollfd set[2] = {{stop_.fd(), POLLIN, 0}, {table_.probe_bell().fd(), POLLIN, 0}};
     const TimePoint now = Clock::now();
-    ::poll(set, 2, poll_timeout(std::max(next_probe(), now + kProbeTick), now));
+    ::poll(set, 2, poll_timeout(std::min(std::max(next_probe(), now + kProbeTick), pulse.beat(now)), now));
     if (set[0].revents != 0) return;
     if (set[1].revents != 0) table_.probe_bell().clear();
     send_due_probes();
@@ -97,10 +107,12 @@ void MonitoringService::send_due_probes() {
 }
 
 void MonitoringService::watch_all() {
+  Heartbeats::Pulse pulse(heartbeats_, "alarm");
   TimePoint last = Clock::now();
   TimePoint next_tick = last;
   while (!stop_.fired()) {
     const TimePoint now = Clock::now();
+    pulse.beat(now);
     if (now >= next_tick) {
       table_.tick_if_due(now);
       next_tick = now + kTick - kAlarmTick / 2;  // each second look, though none is exactly on time

@@ -1,7 +1,9 @@
 #include "proxy/server.hpp"
 
+#include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <system_error>
 
 #include "common/error.hpp"
@@ -60,10 +62,12 @@ Server::Server(const Config& config, const Logger& log)
   if (rules.allow.empty() && keys_.empty()) rules.allow = private_ranges();
   for (const Listener& listener : listeners_) rules.listeners.push_back(listener.address());
   membership_ = std::make_unique<Membership>(table_, std::move(rules), counters_, log_);
-  monitoring_ = std::make_unique<MonitoringService>(table_, *monitoring_socket_, *membership_, config.timers, log_);
+  monitoring_ = std::make_unique<MonitoringService>(table_, *monitoring_socket_, *membership_, config.timers, log_, &heartbeats_);
+  memory_.emplace(table_, *membership_, *monitoring_socket_, PoolMemory::Options{config.state_file, {}}, log_);
   start_relays();
   start_admin();
   log_start();
+  reporter_.emplace(heartbeats_, [this] { return status_line(); }, log_);
 }
 
 Server::~Server() { finish(); }
@@ -99,6 +103,7 @@ void Server::start_relays() {
   options.reactors = config_.workers;
   options.max_connections = config_.max_connections == 0 ? fit.connections : config_.max_connections;
   options.max_pipes = fit.pipes;
+  options.heartbeats = &heartbeats_;
   if (options.max_connections > fit.connections)
     log_.warn("the limits of this process are too low for --max-connections",
               {{"max_connections", options.max_connections},
@@ -142,10 +147,12 @@ void Server::stop_accepting() {
 
 void Server::finish() {
   if (!relays_) return;
+  reporter_.reset();
   relays_->stop();
   relays_->cut();
   relays_.reset();
   admin_server_.reset();
+  memory_.reset();
   monitoring_->stop();
 }
 
@@ -163,6 +170,16 @@ ProxyStatus Server::status() const {
   status.draining = draining_;
   status.backends = table_.status(now);
   return status;
+}
+
+/// What `systemctl status` shows.
+std::string Server::status_line() const {
+  const std::vector<BackendStatus> backends = table_.status(Clock::now());
+  const auto serving = std::count_if(backends.begin(), backends.end(), [](const BackendStatus& backend) {
+    return backend.state == State::up || backend.state == State::stale;
+  });
+  return fmt::format("{}{} of {} back-ends serve, {} connections", draining_ ? "draining: " : "", serving,
+                     backends.size(), relays_->active());
 }
 
 std::vector<Decision> Server::decisions() const { return table_.decisions(); }

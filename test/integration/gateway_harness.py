@@ -42,10 +42,11 @@ def png(width=640, height=480):
 class Gateway(Process):
     """HttpGw on a port of its own (or on `port`), with its status endpoint."""
 
-    def __init__(self, *flags, address="127.0.0.1", port=None, prefix=(), admin="127.0.0.1"):
+    def __init__(self, *flags, address="127.0.0.1", port=None, prefix=(), admin="127.0.0.1", env=None):
         self.address, self.port, self.prefix = address, port or free_port(address), prefix
         self.admin = (admin, free_port("127.0.0.1"))
-        super().__init__(program("HttpGw"), address, self.port, "--admin", f"{admin}:{self.admin[1]}", *flags, prefix=prefix)
+        super().__init__(program("HttpGw"), address, self.port, "--admin", f"{admin}:{self.admin[1]}", *flags, prefix=prefix,
+                         env=env)
 
     def url(self, path=""):
         host = "127.0.0.1" if self.address == "0.0.0.0" else self.address

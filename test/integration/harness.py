@@ -203,7 +203,7 @@ def holdings(pid):
 class Proxy(Process):
     """reverseProxy on loopback ports of its own. `backends` are addresses for --backend, `flags` go behind."""
 
-    def __init__(self, *flags, backends=(), listen="127.0.0.1", prefix=()):
+    def __init__(self, *flags, backends=(), listen="127.0.0.1", prefix=(), env=None):
         self.host = listen
         self.port = free_port(listen)
         self.probe_port = free_udp_port()
@@ -213,7 +213,7 @@ class Proxy(Process):
         command += () if "setpriv" in prefix else STAY_ROOT  # who is not root cannot stay it
         for backend in backends:
             command += ["--backend", backend]
-        super().__init__(*command, *flags, prefix=prefix)
+        super().__init__(*command, *flags, prefix=prefix, env=env)
         wait_until(lambda: not self.running() or self.healthy(), 10 * SLOW, "the proxy's /healthz")
         if not self.running():
             raise AssertionError(f"reverseProxy ended at once:\n{self.output()}")

@@ -118,6 +118,12 @@ class Files(MistakesTest):
             self.refused(CANNOT_START, (str(path), "Permission denied"), name, *FINE[name], "--key-file", path,
                          prefix=prefix)
 
+    def test_state_files(self):
+        directory = self.directory()
+        for path, says in ((directory / "nowhere" / "state", "No such file or directory"), (directory, "regular file")):
+            self.refused(CANNOT_START, ("--state-file", str(path), says), "reverseProxy", *FINE["reverseProxy"],
+                         "--state-file", path)
+
     def test_roots(self):
         file = self.directory() / "file"
         file.write_text("")

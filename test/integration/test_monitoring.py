@@ -204,6 +204,45 @@ class ProxyRestarts(MonitoringTest):
         proxy.stop(signal.SIGKILL)
         self.assertLess(self.back_after(wanted, services, flags), (3 * 1.1 + 2) * SLOW)
 
+    def test_after_kill_a_state_file_brings_the_pool_back_within_a_second(self):
+        wanted, path = ports(), self.state_file()
+        proxy, services, _ = self.pool(wanted, "--state-file", path)
+        wait_until(lambda: path.read_text().count("127.0.0.1:") == 4, 5 * SLOW, "two agents in the state file")
+        self.assertEqual(path.stat().st_mode & 0o777, 0o600)
+        proxy.stop(signal.SIGKILL)
+        self.assertLess(self.back_after(wanted, services, ("--state-file", path)), 1 * SLOW)
+
+    def test_a_state_file_is_kept_by_who_is_killed_before_the_agents_have_answered(self):
+        wanted, path = ports(), self.state_file()
+        proxy, services, agents = self.pool(wanted, "--state-file", path)
+        self.assertEqual(proxy.stop(), 0)
+        text = path.read_text()
+        for agent in agents:
+            agent.send(signal.SIGSTOP)
+        proxy = self.proxy_on(wanted, "--state-file", path)
+        proxy.stop(signal.SIGKILL)
+        self.assertEqual(sorted(path.read_text().splitlines()), sorted(text.splitlines()))
+        for agent in agents:
+            agent.send(signal.SIGCONT)
+        self.assertLess(self.back_after(wanted, services, ("--state-file", path)), 2 * SLOW)
+
+    def test_a_state_file_makes_nobody_a_back_end(self):
+        """Neither an address where nobody answers, nor one that may not register, nor what is no address."""
+        wanted, path = ports(), self.state_file()
+        proxy, services, _ = self.pool(wanted, "--state-file", path, agents=1)
+        self.assertEqual(proxy.stop(), 0)
+        with path.open("a") as file:
+            file.write(f"127.0.0.1:{free_udp_port()} -\nnonsense\n")
+        proxy = self.proxy_on(wanted, "--state-file", path, "--allow", "10.0.0.0/8")
+        proxy.wait_for("the state file is damaged.* lines=1 agents=2")
+        wait_until(lambda: not path.read_text().count("127.0.0.1"), 10 * SLOW, "the end of the search")
+        self.assertEqual(proxy.status()["backends"], [])
+
+    def state_file(self):
+        path = self.directory() / "state"
+        path.parent.chmod(0o777)  # started by root the proxy runs as nobody
+        return path
+
 
 class Keys(MonitoringTest):
     def test_one_key(self):

@@ -59,6 +59,7 @@ TEST_CASE("reverseProxy: with no flag it does what the report's does", "[config]
   CHECK(config.queue_timeout == 900ms);
   CHECK(config.max_queue == 1024);
   CHECK(config.key_file.empty());
+  CHECK(config.state_file.empty());
   CHECK(config.backends.empty());
   CHECK(config.admin == *Address::parse("127.0.0.1:8404"));
   CHECK(config.common.log_level == LogLevel::info);
@@ -77,7 +78,7 @@ TEST_CASE("reverseProxy: every flag arrives", "[config]") {
                                 "--drain-timeout", "1m", "--slow-start", "20s", "--retries", "0", "--max-connections", "7",
                                 "--max-connections-per-backend", "5", "--max-connections-per-source", "6",
                                 "--queue-timeout", "250ms", "--max-queue", "8",
-                                "--key-file", "keys", "--allow", "10.0.0.0/8", "--allow", "::1",
+                                "--key-file", "keys", "--state-file", "state", "--allow", "10.0.0.0/8", "--allow", "::1",
                                 "--admin", "off", "--log-level", "debug", "--log-format", "json"});
   REQUIRE(config.listen.size() == 2);
   CHECK(config.listen[0].pool == "web");
@@ -113,6 +114,7 @@ TEST_CASE("reverseProxy: every flag arrives", "[config]") {
   CHECK(config.queue_timeout == 250ms);
   CHECK(config.max_queue == 8);
   CHECK(config.key_file == "keys");
+  CHECK(config.state_file == "state");
   CHECK(config.allow.size() == 2);
   CHECK_FALSE(config.admin);
   CHECK(config.common.log_level == LogLevel::debug);

@@ -209,6 +209,8 @@ TEST_CASE("Attack: sources outside the ranges", "[membership][attack]") {
   bench.join(kVictim);
   bench.join(TestAgent("[::1]:5555", 3));
   CHECK(bench.rows() == 2);
+  CHECK_FALSE(bench.membership.challenge({outside.peer, {}, 0}, bench.now));  // as one from the state file
+  CHECK(bench.membership.challenge({kVictim.peer, {}, 0}, bench.now));
 }
 
 TEST_CASE("Attack: more back-ends than the table takes", "[membership][attack]") {

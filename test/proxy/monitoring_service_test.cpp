@@ -64,7 +64,8 @@ class ServiceBench {
   Counters counters;
   BackendTable table{BackendTable::Options{}};
   Membership membership{table, {timers_, {}, {}}, counters, silent_log()};
-  MonitoringService service{table, socket_, membership, timers_, silent_log()};
+  Heartbeats heartbeats{200ms};
+  MonitoringService service{table, socket_, membership, timers_, silent_log(), &heartbeats};
 
   [[nodiscard]] Address address() const { return socket_.local_address(); }
   void join(ScriptedAgent& agent) const {
@@ -212,4 +213,15 @@ TEST_CASE("MonitoringService: agents that start together are not probed in a bur
     most = std::max(most, last - first + 1);
   }
   CHECK(most <= kAgents / 2);
+}
+
+TEST_CASE("MonitoringService: a thread that hangs is noticed, and idle ones never look like it", "[monitoring_service]") {
+  ServiceBench bench;
+  {
+    const auto rows = bench.table.access();  // whoever needs the table waits for this one
+    bench.until([&] { return bench.heartbeats.stuck(Clock::now()).has_value(); });
+    const auto name = *bench.heartbeats.stuck(Clock::now());
+    CHECK((name == "alarm" || name == "probe-timer"));
+  }
+  bench.until([&] { return !bench.heartbeats.stuck(Clock::now()).has_value(); });
 }

@@ -1,0 +1,53 @@
+#pragma once
+
+#include <sys/types.h>
+
+#include <functional>
+#include <optional>
+#include <string>
+
+#include "common/clock.hpp"
+#include "common/heartbeats.hpp"
+#include "common/log.hpp"
+#include "common/stop_event.hpp"
+#include "common/thread.hpp"
+
+namespace farol {
+
+/// What a service manager (systemd, by libsystemd) is told: nothing, where none asked to be (NOTIFY_SOCKET). A message
+/// that cannot be sent is lost, for there is nobody to say it to. Any thread.
+
+/// Everything listens, or a reload has ended, whether the new configuration was taken or the old one stays.
+void notify_ready();
+/// A reload has begun; notify_ready() ends it.
+void notify_reloading();
+/// The drain has begun.
+void notify_stopping();
+
+/// How long it waits for a sign of life before it restarts us (WatchdogSec=, WATCHDOG_USEC); nothing: for ever.
+std::optional<Duration> watchdog_limit();
+/// What that leaves every thread: the other half is for a sign that has just been given when one gets stuck. Zero when
+/// nobody waits.
+Duration watchdog_patience();
+
+/// A thread that tells the service manager how things stand and, as long as every vital thread goes round, that we are
+/// alive. It does not start where nobody listens. Owned by whoever owns what `status` looks at, and ends before it.
+class ServiceReporter {
+ public:
+  /// `status`: one line, called now and then on the reporter's thread.
+  ServiceReporter(const Heartbeats& heartbeats, std::function<std::string()> status, const Logger& log);
+  ~ServiceReporter();
+  ServiceReporter(const ServiceReporter&) = delete;
+  ServiceReporter& operator=(const ServiceReporter&) = delete;
+
+ private:
+  void report_all();
+
+  const Heartbeats& heartbeats_;
+  const std::function<std::string()> status_;
+  const Logger& log_;
+  StopEvent stop_;
+  Thread thread_;
+};
+
+}  // namespace farol
