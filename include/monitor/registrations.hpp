@@ -55,7 +55,7 @@ class Registrations {
   [[nodiscard]] std::vector<Farewell> farewells() const;
 
  private:
-  static constexpr std::size_t kGaps = 5;
+  static constexpr std::size_t kGaps = 9;
 
   struct Proxy {
     TimePoint first_due{};

@@ -49,7 +49,8 @@ class BackendTable {
 
   /// A back-end for one connection, or nothing.
   std::optional<Lease> acquire(Pool& pool, const Request& request);
-  /// True when someone in some pool may get a connection; those that are only a last resort do not count.
+  /// True when someone in some pool may get connections, be it full at the moment; who is only a last resort does not
+  /// count.
   [[nodiscard]] bool ready(TimePoint now);
   /// Clients that wait for a back-end, in all pools.
   [[nodiscard]] std::size_t waiting();

@@ -93,6 +93,7 @@ class Pool {
   [[nodiscard]] bool full(std::size_t slot) const REQUIRES(mutex_);
   [[nodiscard]] bool worth_waiting(const Request& request) const REQUIRES(mutex_);
   void serve_queue(TimePoint now) REQUIRES(mutex_);
+  void tell(const Request& request, std::size_t chosen) REQUIRES(mutex_);
   [[nodiscard]] Explained explain(std::size_t slot) const REQUIRES(mutex_);
   [[nodiscard]] std::vector<Explained> explain_all(std::size_t chosen, std::size_t most) const REQUIRES(mutex_);
   bool worth_keeping(TimePoint now) REQUIRES(mutex_);

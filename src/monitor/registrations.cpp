@@ -18,13 +18,14 @@ void Registrations::set_proxies(const std::vector<Address>& proxies, TimePoint n
   proxies_ = std::move(kept);
 }
 
-/// The median of the last gaps: neither a pause of the proxy nor two probes in a row move it.
+/// An upper gap of the last ones: neither a pause of the proxy moves it, nor the up to two short gaps that follow a long
+/// one when answers are lost and the proxy asks again at once.
 Duration Registrations::usual_gap(const Proxy& proxy) {
   const std::size_t count = std::min(proxy.gaps_seen, kGaps);
   if (count == 0) return kAssumedGap;
   auto sorted = proxy.gaps;
   std::sort(sorted.begin(), sorted.begin() + static_cast<std::ptrdiff_t>(count));
-  return sorted[count / 2];
+  return sorted[count * 2 / 3];
 }
 
 TimePoint Registrations::silent_from(const Proxy& proxy) {

@@ -64,6 +64,7 @@ void Backend::adopt(const AgentPath& path, std::uint64_t boot_id, TimePoint now)
   contender.reset();
   ejected_until_ = {};  // a newly validated agent ends an ejection, and whatever connects said
   failing_ = false;
+  lost_in_row_ = 0;
   entered_ = false;     // and starts slowly
   heard(now);
 }
@@ -71,7 +72,6 @@ void Backend::adopt(const AgentPath& path, std::uint64_t boot_id, TimePoint now)
 void Backend::heard(TimePoint now) {
   agent.last_packet = now;
   agent.packet_since_check = true;
-  lost_in_row_ = 0;
   if (std::exchange(agent.silent, false) && failing_) next_check = now;
 }
 
@@ -100,6 +100,7 @@ Backend::Answer Backend::take_response(const monitoring::ProbeResponse& response
     return Answer::late;
   }
   outstanding_.erase(probe);
+  lost_in_row_ = 0;
   estimates_.probe_answered(rtt, arrival);
   take_load(response, arrival);
   return Answer::taken;

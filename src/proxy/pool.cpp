@@ -1,6 +1,7 @@
 #include "proxy/pool.hpp"
 
 #include <algorithm>
+#include <new>
 #include <utility>
 
 #include "proxy/backend.hpp"
@@ -73,11 +74,13 @@ bool Pool::remove(Backend& backend) {
 void Pool::publish(const Backend& backend, const Standing& standing, TimePoint now) {
   SpinLock lock(mutex_);
   const std::size_t slot = backend.signals.slot;
+  const Tier exposed = exposed_;
   set_tier(slot, standing.tier);
   entries_[slot].standing = standing;
   share_[slot] = standing.share;
   revalue(slot);
-  if (!queue_.empty() && (key_[slot] != kNotNow || (standing.tier <= Tier::backup && !full(slot)))) serve_queue(now);
+  const bool helps = key_[slot] != kNotNow || (standing.tier <= Tier::backup && !full(slot)) || exposed_ != exposed;
+  if (!queue_.empty() && helps) serve_queue(now);
 }
 
 void Pool::set_tier(std::size_t slot, Tier tier) {
@@ -162,15 +165,23 @@ std::optional<Choice> Pool::choose_now(const Request& request) {
     choice->backend = entries_[slot].backend;
     choice->score = key_[slot];
     choice->runner_up = picked->runner_up;
-    if (request.explained != nullptr) *request.explained = explain_all(slot, entries_.size());
     chosen_at_[slot] = ++choices_;
-    if (worth_keeping(request.now)) keep(slot, request.now);
+    tell(request, slot);
     choice->backend->signals.opened();
     ++entries_[slot].chosen;
     if (plainly) revalue(slot);
   }
   if (!plainly) expose(exposed);
   return choice;
+}
+
+/// Explanations are a courtesy: without memory for one the choice stands all the same.
+void Pool::tell(const Request& request, std::size_t chosen) {
+  try {
+    if (request.explained != nullptr) *request.explained = explain_all(chosen, entries_.size());
+    if (worth_keeping(request.now)) keep(chosen, request.now);
+  } catch (const std::bad_alloc&) {
+  }
 }
 
 /// Waiting helps unless everybody was tried who may be chosen: only a full one will be there again soon.

@@ -150,8 +150,8 @@ void Server::finish() {
   reporter_.reset();
   relays_->stop();
   relays_->cut();
+  admin_server_.reset();  // before what it tells of
   relays_.reset();
-  admin_server_.reset();
   memory_.reset();
   monitoring_->stop();
 }

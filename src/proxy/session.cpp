@@ -101,6 +101,7 @@ Task<> Session::serve(Io& io, Accepted client, const SessionContext& context) {
       context.counters.reject(Rejection::no_thread);
     }
   }
+  if (self.lease_) self.link.close_server();  // before the lease goes: its place is free when the back-end knows
   context.counters.bytes(self.in_.bytes, self.out_.bytes);
   self.log_end();
 }
@@ -162,7 +163,8 @@ Session::Refusal Session::refusal_of(ConnectResult failed) {
   switch (failed) {
     case ConnectResult::refused: return Refusal::refused;
     case ConnectResult::timed_out: return Refusal::timed_out;
-    case ConnectResult::no_resources: return Refusal::no_resources;
+    case ConnectResult::no_resources:
+    case ConnectResult::cut: return Refusal::no_resources;  // not cut by us: the engine could not wait for it
     default: return Refusal::unreachable;
   }
 }
@@ -180,14 +182,14 @@ Task<> Session::queue(Io& io, Supervision& supervision, const Request& request, 
   const Pool::Joined joined = pool.join(*self, context_.queue.most, request.now);
   if (joined == Pool::Joined::full) refused_ = Refusal::queue_full;
   if (joined != Pool::Joined::waits) co_return;
+  Wait wait = Wait::ready;
   {
     const Place place{*self, supervision, link, context_.table, pool, lease};
     supervision.turn_to(*self);
-    Wait wait = Wait::ready;
     while (wait == Wait::ready && !self->over()) wait = co_await self->rung(deadline);
   }
   if (link.end() == Link::End::open && !self->client_gone()) {
-    if (!lease) refused_ = Refusal::queue_timeout;
+    if (!lease) refused_ = wait == Wait::cut ? Refusal::no_resources : Refusal::queue_timeout;
     co_return;
   }
   refused_ = Refusal::left;

@@ -98,6 +98,19 @@ TEST_CASE("Registrations: one long pause does not change what is usual", "[regis
   CHECK(sent(registrations, kStart + 100s, kStart + 104s) == every_second(103, 104));
 }
 
+TEST_CASE("Registrations: probes that are repeated at once do not make the proxy look silent", "[registrations]") {
+  auto registrations = with_proxy(600s);
+  sent(registrations, kStart, kStart);
+  TimePoint now = kStart;
+  for (int i = 0; i < 12; ++i) {  // each interval of 5 s: asked, and twice more for want of an answer
+    for (const Duration gap : {500ms, 500ms, 4000ms}) {
+      probe(registrations, now);
+      CHECK(registrations.next_due() > now + 4s);
+      now += gap;
+    }
+  }
+}
+
 TEST_CASE("Registrations: silence is told once", "[registrations]") {
   auto registrations = with_proxy();
   registrations.take_due(kStart);

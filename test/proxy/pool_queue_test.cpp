@@ -311,6 +311,4 @@ TEST_CASE("Pool: the limit is shown", "[pool][queue]") {
   LimitedPool t(7);
   t.add("10.0.0.1:80");
   CHECK(t.bench.table.status(t.bench.now)[0].connections_most == 7);
-  TestWaiter waiter;
-  CHECK(t.bench.table.waiting() == 0);
 }
