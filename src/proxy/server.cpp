@@ -142,8 +142,8 @@ void Server::finish() {
   if (!relays_) return;
   relays_->stop();
   relays_->cut();
+  admin_server_.reset();  // first: it asks the relays for their figures
   relays_.reset();
-  admin_server_.reset();
   monitoring_->stop();
 }
 
