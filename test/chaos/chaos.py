@@ -127,9 +127,10 @@ class Chaos:
         self.check_requests()
         self.check_recoveries()
         self.check_lossy()
-        process = self.proxy.process
-        if (code := process.stop()) != 0 or (SANITIZED and "Sanitizer" in process.output()):
-            self.problems.append(f"the proxy ended with {code}: {process.output()[-3000:]}")
+        code, output = self.proxy.process.stop(), self.proxy.process.output()
+        if code != 0 or (SANITIZED and "Sanitizer" in output):
+            said = [line for line in output.splitlines() if not line.startswith("level=info")]
+            self.problems.append("\n".join([f"the proxy ended with {code}", *said[-200:]]))
 
     def check_holdings(self):
         after = self.holdings()

@@ -1,5 +1,6 @@
 """reverseProxy's command line, start and end: one clear line for each mistake, and nothing left behind."""
 
+import contextlib
 import fcntl
 import hashlib
 import os
@@ -248,6 +249,24 @@ class Ending(TestCase):
                 started = time.monotonic()
                 self.assertEqual(proxy.stop(second, seconds=5), 0)
                 self.assertLess(time.monotonic() - started, 2 * SLOW)
+
+    def test_who_asks_for_its_status_until_the_end_does_not_crash_it(self):
+        for _ in range(5):
+            proxy, client, _ = self.with_open_client("--drain-timeout", "0s")
+            gone = threading.Event()
+
+            def ask():
+                while not gone.is_set():
+                    with contextlib.suppress(OSError):
+                        http_get("127.0.0.1", proxy.admin_port, "/api/v1/status")
+            askers = [threading.Thread(target=ask, daemon=True) for _ in range(4)]
+            for asker in askers:
+                asker.start()
+            code = proxy.stop()
+            gone.set()
+            for asker in askers:
+                asker.join()
+            self.assertEqual(code, 0)
 
     def test_started_again_at_once_on_the_same_ports(self):
         proxy, client, server = self.with_open_client("--drain-timeout", "0s")

