@@ -82,7 +82,8 @@ class Replicas(GatewayTest):
             os.utime(self.file("image.jpg", data, root), (1_600_000_000 + i, 1_600_000_000 + i))
         self.pool(roots=roots)
         time.sleep(0.1)  # a file that was written to a moment ago has no content tag yet (docs/TRANSFER.md, 5)
-        self.assertEqual(sha256(self.get("image.jpg")), sha256(data))
+        for _ in range(8):  # once takes a moment, and that may be over before a busy machine lets each server run
+            self.assertEqual(sha256(self.get("image.jpg")), sha256(data))
         received = {name: row["chunks"]["received"] for name, row in self.gw.servers().items()}
         self.assertGreater(min(received.values()), 100, f"all three take part: {received}")
 
