@@ -118,6 +118,7 @@ class Backend {
   [[nodiscard]] bool judged_by_check() const;
   void start_judging();
   [[nodiscard]] bool permitted() const;
+  [[nodiscard]] bool asked_again() const;
   [[nodiscard]] double ramp(TimePoint now) const;
   /// Notes an answer to one of the last two probes; false when it is none of them, or has been answered.
   bool first_answer(const monitoring::ProbeResponse& response);

@@ -20,10 +20,15 @@ class Estimates {
 
   /// A new agent speaks for it: what the old one said is void. What connections see is not.
   void new_agent();
-  void probe_answered(Duration rtt, TimePoint now);
-  /// `silent`: the agent was silent already. Then the loss says nothing new of its path, and `weighted`, which forgets
-  /// losses slowly, does not count it; the report's window does.
-  void probe_lost(bool silent);
+  /// `again`: it was sent because the one before was lost, and shares its fate more often than chance would have it. So
+  /// only the first of them counts as an answer or a loss for `weighted`, which forgets losses slowly.
+  void probe_answered(Duration rtt, bool again, TimePoint now);
+  /// `silent`: the agent was silent already. Then the loss says nothing new of its path, and `weighted` does not count it
+  /// either; the report's window does, both. `first`: since the last packet.
+  void probe_lost(bool silent, bool again, bool first);
+  /// The agent speaks again after a silence, or while connects fail as well: the last losses in a row were an outage,
+  /// which is over, and say nothing of the path either.
+  void outage_ended() { loss_ = loss_before_; }
   /// `own_open`: our connections, which the agent counts as well.
   void take_report(const monitoring::Load& load, std::uint32_t own_open, TimePoint now);
   void connection_failed(TimePoint now) { failure_.failed(now, config_); }
@@ -51,7 +56,7 @@ class Estimates {
   monitoring::Load load_;
   std::optional<TimePoint> report_at_;
   Smoothed rtt_ms_, cpu_, foreign_;
-  double loss_ = 0;
+  double loss_ = 0, loss_before_ = 0;  ///< the latter before the last losses in a row
   FailureRate failure_;
   FirstByte first_byte_;
   std::uint32_t flowing_ = 0;

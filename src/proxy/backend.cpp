@@ -100,8 +100,8 @@ Backend::Answer Backend::take_response(const monitoring::ProbeResponse& response
     return Answer::late;
   }
   outstanding_.erase(probe);
-  lost_in_row_ = 0;
-  estimates_.probe_answered(rtt, arrival);
+  estimates_.probe_answered(rtt, asked_again(), arrival);
+  if (std::exchange(lost_in_row_, 0) > 0 && (agent.silent || failing_)) estimates_.outage_ended();
   take_load(response, arrival);
   return Answer::taken;
 }
@@ -133,14 +133,17 @@ Backend::Expired Backend::expire_probes(TimePoint now, Duration timeout, bool we
     }
     if (probe.voided) return true;
     ++result.lost;
+    estimates_.probe_lost(agent.silent, asked_again(), lost_in_row_ == 0);
     ++lost_in_row_;
-    estimates_.probe_lost(agent.silent);
     if (contender && probe.sequence >= contender->decided_by) result.contender_won = true;
     return true;
   });
-  result.ask_again = result.lost > 0 && !agent.silent && lost_in_row_ % kAskedInRow != 0;
+  result.ask_again = result.lost > 0 && !agent.silent && asked_again();
   return result;
 }
+
+/// Whether the next probe follows one that was lost, instead of an interval.
+bool Backend::asked_again() const { return lost_in_row_ % kAskedInRow != 0; }
 
 bool Backend::is_outstanding(std::uint32_t sequence, std::uint64_t nonce) const {
   return std::any_of(outstanding_.begin(), outstanding_.end(),

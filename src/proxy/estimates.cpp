@@ -15,19 +15,20 @@ void Estimates::new_agent() {
   rtt_.reset();
   loss_window_.reset();
   rtt_ms_ = cpu_ = foreign_ = Smoothed{};
-  loss_ = 0;
+  loss_ = loss_before_ = 0;
 }
 
-void Estimates::probe_answered(Duration rtt, TimePoint now) {
+void Estimates::probe_answered(Duration rtt, bool again, TimePoint now) {
   rtt_.add(rtt);
   rtt_ms_.add(to_ms(rtt), now, config_.rtt_tau);
   loss_window_.add(false);
-  loss_ *= 1 - config_.loss_step;
+  if (!again) loss_ *= 1 - config_.loss_step;
 }
 
-void Estimates::probe_lost(bool silent) {
+void Estimates::probe_lost(bool silent, bool again, bool first) {
   loss_window_.add(true);
-  if (!silent) loss_ += config_.loss_step * (1 - loss_);
+  if (first) loss_before_ = loss_;
+  if (!silent && !again) loss_ += config_.loss_step * (1 - loss_);
 }
 
 void Estimates::take_report(const monitoring::Load& load, std::uint32_t own_open, TimePoint now) {

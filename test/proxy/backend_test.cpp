@@ -1,6 +1,7 @@
 #include "proxy/backend.hpp"
 
 #include <catch2/catch.hpp>
+#include <cmath>
 
 #include "proxy/monitoring_fixture.hpp"
 
@@ -291,9 +292,32 @@ TEST_CASE("Backend: what is lost in silence is no loss of the path", "[backend]"
   for (int i = 1; i < 20; ++i) lose(kStart + i * 1s);
   CHECK(row.load_view(kStart + 20s).loss == once);
   CHECK(row.estimates().loss().share() == 1);  // the report counts them all
-  row.agent.silent = false;
+  row.heard(kStart + 20s);
   lose(kStart + 21s);
-  CHECK(row.load_view(kStart + 22s).loss > once);
+  CHECK(row.load_view(kStart + 22s).loss == once);
+}
+
+TEST_CASE("Backend: losses that turn out to be an outage are no loss of the path, once it is over", "[backend]") {
+  const bool silent = GENERATE(true, false);
+  Row row;
+  const auto lose = [&row](TimePoint at) {
+    row.make_probe(100, at, kTimeout);
+    REQUIRE(row.expire_probes(at + kTimeout, kTimeout, false).lost == 1);
+  };
+  const auto loss = [&row] { return row.load_view(kStart + 60s).loss; };
+  lose(kStart);
+  const double by_chance = loss();
+  row.heard(kStart + 1s);
+  CHECK(loss() == by_chance);
+  for (int i = 2; i < 10; ++i) lose(kStart + i * 1s);
+  CHECK(loss() == Approx(1 - std::pow(1 - by_chance, 4)));  // every third is no repetition
+  if (silent)
+    row.agent.silent = true;
+  else
+    row.connect_failed(kStart + 10s, true);
+  lose(kStart + 10s);
+  row.heard(kStart + 11s);
+  CHECK(loss() == by_chance);
 }
 
 TEST_CASE("Backend: probes in flight while this process slept are void", "[backend]") {

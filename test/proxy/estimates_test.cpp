@@ -41,9 +41,9 @@ TEST_CASE("Estimates: weighted sees the service's connections that are not ours,
 TEST_CASE("Estimates: CPU, RTT and others' connections are smoothed for weighted, memory is not, report sees the last",
           "[estimates]") {
   Known known;
-  known.estimates.probe_answered(10ms, kStart);
+  known.estimates.probe_answered(10ms, false, kStart);
   known.estimates.take_report(load(1000, 2000, 0, 0), 0, kStart);
-  known.estimates.probe_answered(30ms, kStart + 5s);
+  known.estimates.probe_answered(30ms, false, kStart + 5s);
   known.estimates.take_report(load(9000, 8000, 0, 100), 0, kStart + 5s);
   const LoadView view = known.view(kStart + 5s);
   CHECK(view.cpu == Approx(.9 - .8 * std::exp(-5 / 40.0)));
@@ -56,13 +56,22 @@ TEST_CASE("Estimates: CPU, RTT and others' connections are smoothed for weighted
 
 TEST_CASE("Estimates: a lost probe counts, of a silent agent only for report", "[estimates]") {
   Known known;
-  known.estimates.probe_lost(false);
+  known.estimates.probe_lost(false, false, true);
   CHECK(known.view().loss == Approx(.02));
-  known.estimates.probe_lost(true);
+  known.estimates.probe_lost(true, false, false);
   CHECK(known.view().loss == Approx(.02));
   CHECK(known.estimates.loss().share() == 1);
-  known.estimates.probe_answered(1ms, kStart);
+  known.estimates.probe_answered(1ms, false, kStart);
   CHECK(known.view().loss == Approx(.02 * .98));
+}
+
+TEST_CASE("Estimates: of probes that are sent because one was lost neither loss nor answer counts", "[estimates]") {
+  Known known;
+  known.estimates.probe_lost(false, false, true);
+  known.estimates.probe_lost(false, true, false);
+  known.estimates.probe_answered(1ms, true, kStart);
+  CHECK(known.view().loss == Approx(.02));
+  CHECK(known.estimates.loss().share() == Approx(2 / 3.0));  // the report counts them all
 }
 
 TEST_CASE("Estimates: who has never reported does not report, nor who is silent", "[estimates]") {
@@ -109,8 +118,8 @@ TEST_CASE("Estimates: first bytes become the usual time, and successes", "[estim
 
 TEST_CASE("Estimates: a new agent is not judged by the old one, the service still is", "[estimates]") {
   Known known;
-  known.estimates.probe_answered(10ms, kStart);
-  known.estimates.probe_lost(false);
+  known.estimates.probe_answered(10ms, false, kStart);
+  known.estimates.probe_lost(false, false, true);
   known.estimates.take_report(load(5000, 5000, 9, 9), 0, kStart);
   known.estimates.connection_failed(kStart);
   known.signals.first_byte(1ms);
