@@ -126,7 +126,7 @@ class Backend {
   std::vector<OutstandingProbe> outstanding_;
   std::uint32_t next_sequence_ = 1;  ///< 0 is a challenge's
   std::array<RecentProbe, 2> recent_{};   ///< the newest first
-  int lost_in_row_ = 0;              ///< probes, since the last answer in time
+  int lost_in_row_ = 0;              ///< probes, since the last packet
 
   const WeightedConfig& config_;
   Estimates estimates_;

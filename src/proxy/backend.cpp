@@ -72,7 +72,9 @@ void Backend::adopt(const AgentPath& path, std::uint64_t boot_id, TimePoint now)
 void Backend::heard(TimePoint now) {
   agent.last_packet = now;
   agent.packet_since_check = true;
-  if (std::exchange(agent.silent, false) && failing_) next_check = now;
+  const bool was_silent = std::exchange(agent.silent, false);
+  if (std::exchange(lost_in_row_, 0) > 0 && (was_silent || failing_)) estimates_.outage_ended();
+  if (was_silent && failing_) next_check = now;
 }
 
 monitoring::ProbeRequest Backend::make_probe(std::uint64_t nonce, TimePoint now, Duration timeout) {
@@ -101,7 +103,6 @@ Backend::Answer Backend::take_response(const monitoring::ProbeResponse& response
   }
   outstanding_.erase(probe);
   estimates_.probe_answered(rtt, asked_again(), arrival);
-  if (std::exchange(lost_in_row_, 0) > 0 && (agent.silent || failing_)) estimates_.outage_ended();
   take_load(response, arrival);
   return Answer::taken;
 }

@@ -79,22 +79,6 @@ TEST_CASE("Backend: the precedence of states: operator, failed connects, agent, 
   CHECK(row.state(kStart) == State::down);  // orders change nothing of what connects said
 }
 
-TEST_CASE("Backend: who answers too late is asked again no oftener than who does not answer", "[backend]") {
-  Row row;
-  int again = 0;
-  TimePoint now = kStart;
-  for (int i = 0; i < 9; ++i) {
-    const auto probe = row.make_probe(100, now, kTimeout);
-    const auto expired = row.expire_probes(now + kTimeout, kTimeout, false);
-    CHECK(expired.lost == 1);
-    again += expired.ask_again ? 1 : 0;
-    now += kTimeout + 1ms;
-    REQUIRE(row.take_response(answer(probe), now, kTimeout) == Answer::late);
-    row.heard(now);
-  }
-  CHECK(again == 6);  // two of three
-}
-
 TEST_CASE("Backend: a good report does not bring back a service that refused, a connect does", "[backend]") {
   Row row;
   const auto says_well = [&row](TimePoint when) {
