@@ -17,10 +17,8 @@ namespace farol {
 /// What a service manager (systemd, by libsystemd) is told: nothing, where none asked to be (NOTIFY_SOCKET). A message
 /// that cannot be sent is lost, for there is nobody to say it to. Any thread.
 
-/// Everything listens, or a reload has ended, whether the new configuration was taken or the old one stays.
+/// Everything listens.
 void notify_ready();
-/// A reload has begun; notify_ready() ends it.
-void notify_reloading();
 /// The drain has begun.
 void notify_stopping();
 

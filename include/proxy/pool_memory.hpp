@@ -21,13 +21,9 @@ namespace farol::proxy {
 /// Owned by the server; borrows what it is given. Any thread may call.
 class PoolMemory {
  public:
-  struct Options {
-    std::string file;               ///< empty: nothing is written
-    std::vector<AgentPath> agents;  ///< of the life before
-  };
   /// Reads and writes the file once, so that one that cannot be used ends the start. Throws StartError.
-  PoolMemory(BackendTable& table, const Membership& membership, const monitoring::MonitoringSocket& socket, Options options,
-             const Logger& log);
+  PoolMemory(BackendTable& table, const Membership& membership, const monitoring::MonitoringSocket& socket,
+             std::string file, const Logger& log);
   ~PoolMemory() { stop(); }
   PoolMemory(const PoolMemory&) = delete;
   PoolMemory& operator=(const PoolMemory&) = delete;

@@ -1,6 +1,5 @@
 #include "common/service_manager.hpp"
 
-#include <fmt/format.h>
 #include <systemd/sd-daemon.h>
 
 #include <cstdlib>
@@ -17,11 +16,6 @@ void notify(const std::string& state) { (void)::sd_notify(0, state.c_str()); }
 }  // namespace
 
 void notify_ready() { notify("READY=1"); }
-
-void notify_reloading() {
-  const auto now = std::chrono::duration_cast<std::chrono::microseconds>(Clock::now().time_since_epoch());
-  notify(fmt::format("RELOADING=1\nMONOTONIC_USEC={}", now.count()));
-}
 
 void notify_stopping() { notify("STOPPING=1"); }
 

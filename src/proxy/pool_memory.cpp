@@ -24,15 +24,14 @@ constexpr auto kBreath = std::chrono::milliseconds(5);
 }  // namespace
 
 PoolMemory::PoolMemory(BackendTable& table, const Membership& membership, const monitoring::MonitoringSocket& socket,
-                       Options options, const Logger& log)
+                       std::string file, const Logger& log)
     : table_(table),
       membership_(membership),
       socket_(socket),
-      file_(std::move(options.file)),
-      log_(log),
-      missing_(std::move(options.agents)) {
-  if (!file_.empty()) load();
-  if (!file_.empty() || !missing_.empty()) thread_ = Thread("pool-memory", [this] { run(); });
+      file_(std::move(file)),
+      log_(log) {
+  load();
+  thread_ = Thread("pool-memory", [this] { run(); });
 }
 
 void PoolMemory::stop() {
@@ -48,7 +47,7 @@ void PoolMemory::load() {
     if (state.not_understood > 0)
       log_.warn("the state file is damaged: what cannot be read is left out",
                 {{"file", file_}, {"lines", state.not_understood}, {"agents", state.agents.size()}});
-    missing_.insert(missing_.end(), state.agents.begin(), state.agents.end());
+    missing_ = std::move(state.agents);
     replace_own_file(file_, saved_ = format_state(missing_));
   } catch (const StartError& error) {
     throw StartError(flag + error.what());
@@ -76,7 +75,6 @@ void PoolMemory::run() {
       save_if_changed();
       next_save = now + kSaveInterval;
     }
-    if (missing_.empty() && file_.empty()) return;
   } while (!stop_.wait_until(missing_.empty() ? next_save : std::min(next_save, next_challenge)));
   save_if_changed();
 }
@@ -95,7 +93,6 @@ void PoolMemory::challenge_missing() const {
 }
 
 void PoolMemory::save_if_changed() {
-  if (file_.empty()) return;
   const std::uint64_t version = table_.membership_version();
   if (version == saved_version_) return;
   std::string now = content();

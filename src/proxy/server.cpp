@@ -62,8 +62,10 @@ Server::Server(const Config& config, const Logger& log)
   if (rules.allow.empty() && keys_.empty()) rules.allow = private_ranges();
   for (const Listener& listener : listeners_) rules.listeners.push_back(listener.address());
   membership_ = std::make_unique<Membership>(table_, std::move(rules), counters_, log_);
-  monitoring_ = std::make_unique<MonitoringService>(table_, *monitoring_socket_, *membership_, config.timers, log_, &heartbeats_);
-  memory_.emplace(table_, *membership_, *monitoring_socket_, PoolMemory::Options{config.state_file, {}}, log_);
+  monitoring_ = std::make_unique<MonitoringService>(table_, *monitoring_socket_, *membership_, config.timers, log_,
+                                                    &heartbeats_);
+  if (!config.state_file.empty())
+    memory_.emplace(table_, *membership_, *monitoring_socket_, config.state_file, log_);
   start_relays();
   start_admin();
   log_start();

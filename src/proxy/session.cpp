@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <exception>
+#include <iterator>
 #include <system_error>
 
 #include "proxy/queued.hpp"
@@ -65,7 +66,10 @@ constexpr Told kTold[] = {
     {"KC", "cut", std::nullopt},
 };
 
-const Told& told(auto refusal) { return kTold[static_cast<std::size_t>(refusal)]; }
+const Told& told(auto refusal) {
+  static_assert(std::size(kTold) == static_cast<std::size_t>(decltype(refusal)::cut) + 1);
+  return kTold[static_cast<std::size_t>(refusal)];
+}
 
 }  // namespace
 
