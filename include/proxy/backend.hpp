@@ -58,8 +58,8 @@ class Backend {
 
   /// Starts a new life of the agent at `path`: outstanding probes are void, loss and RTT start anew.
   void adopt(const AgentPath& path, std::uint64_t boot_id, TimePoint now);
-  /// Notes a packet of the agent: it is alive.
-  void heard(TimePoint now);
+  /// Notes a packet of the agent: it is alive. Not `in_time`: a late answer, which does not end a row of lost probes.
+  void heard(TimePoint now, bool in_time = true);
 
   /// The next probe, remembered as outstanding from `now`.
   monitoring::ProbeRequest make_probe(std::uint64_t nonce, TimePoint now, Duration timeout);
@@ -126,7 +126,7 @@ class Backend {
   std::vector<OutstandingProbe> outstanding_;
   std::uint32_t next_sequence_ = 1;  ///< 0 is a challenge's
   std::array<RecentProbe, 2> recent_{};   ///< the newest first
-  int lost_in_row_ = 0;              ///< probes, since the last packet
+  int lost_in_row_ = 0;              ///< probes, since the last packet in time
 
   const WeightedConfig& config_;
   Estimates estimates_;

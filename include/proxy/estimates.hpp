@@ -24,7 +24,7 @@ class Estimates {
   /// only the first of them counts as an answer or a loss for `weighted`, which forgets losses slowly.
   void probe_answered(Duration rtt, bool again, TimePoint now);
   /// `silent`: the agent was silent already. Then the loss says nothing new of its path, and `weighted` does not count it
-  /// either; the report's window does, both. `first`: since the last packet.
+  /// either; the report's window does, both. `first`: since the last packet in time.
   void probe_lost(bool silent, bool again, bool first);
   /// The agent speaks again after a silence, or while connects fail as well: the last losses in a row were an outage,
   /// which is over, and say nothing of the path either.

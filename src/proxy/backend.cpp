@@ -64,16 +64,16 @@ void Backend::adopt(const AgentPath& path, std::uint64_t boot_id, TimePoint now)
   contender.reset();
   ejected_until_ = {};  // a newly validated agent ends an ejection, and whatever connects said
   failing_ = false;
-  lost_in_row_ = 0;
   entered_ = false;     // and starts slowly
   heard(now);
 }
 
-void Backend::heard(TimePoint now) {
+void Backend::heard(TimePoint now, bool in_time) {
   agent.last_packet = now;
   agent.packet_since_check = true;
   const bool was_silent = std::exchange(agent.silent, false);
-  if (std::exchange(lost_in_row_, 0) > 0 && (was_silent || failing_)) estimates_.outage_ended();
+  if (lost_in_row_ > 0 && (was_silent || failing_)) estimates_.outage_ended();
+  if (in_time) lost_in_row_ = 0;
   if (was_silent && failing_) next_check = now;
 }
 

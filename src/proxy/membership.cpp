@@ -99,7 +99,7 @@ Membership::Verdict Membership::on_response(const Envelope& from, const ProbeRes
     if (known != nullptr && same_service(*known, packet.service) && !challenged) {
       const auto answer = known->take_response(packet, from.arrival, options_.timers.probe_timeout);
       if (answer == Backend::Answer::wrong_nonce) return DropReason::nonce;
-      known->heard(now);
+      known->heard(now, answer == Backend::Answer::taken);
       if (answer == Backend::Answer::late) return DropReason::late;
       rows.refresh(*known, now);
       if (log_.enabled(LogLevel::debug))
