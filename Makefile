@@ -50,6 +50,9 @@ COMMON     := $(call area,common)
 LIBCOMMON  := $(OUT)/obj/common.a
 MONITORING := $(call area,monitoring)
 HTTP       := $(call area,http)
+# The page is put into the programs as it is.
+PAGE       := $(wildcard web/*) $(wildcard third_party/uplot/*)
+DASHBOARD  := $(call area,dashboard) $(OBJ)/dashboard/embedded.o
 TRANSFER   := $(call area,transfer)
 PROXY      := $(call area,proxy)
 GATEWAY    := $(call area,gateway)
@@ -72,18 +75,18 @@ all: programs
 programs: $(PROGRAMS)
 unit: $(OUT)/unit_tests
 
-$(OUT)/reverseProxy: $(MONITORING) $(HTTP) $(PROXY) $(call main,proxy) $(LIBCOMMON)
+$(OUT)/reverseProxy: $(MONITORING) $(HTTP) $(DASHBOARD) $(PROXY) $(call main,proxy) $(LIBCOMMON)
 	$(COMPILER) $(LDFLAGS) $^ $(FMT) -lcrypto -lcap -luring -lsystemd -o $@
 $(OUT)/monitorUDP: $(MONITORING) $(MONITOR) $(call main,monitor) $(LIBCOMMON)
 	$(COMPILER) $(LDFLAGS) $^ $(FMT) -lcrypto -o $@
 $(OUT)/proxyctl: $(MONITORING) $(PROXYCTL) $(call main,proxyctl) $(LIBCOMMON)
-	$(COMPILER) $(LDFLAGS) $^ $(FMT) -lcrypto -lcurl -o $@
-$(OUT)/HttpGw: $(HTTP) $(TRANSFER) $(GATEWAY) $(call main,gateway) $(LIBCOMMON)
+	$(COMPILER) $(LDFLAGS) $^ $(FMT) -lcrypto -lcurl -lncursesw -ltinfo -o $@
+$(OUT)/HttpGw: $(HTTP) $(DASHBOARD) $(TRANSFER) $(GATEWAY) $(call main,gateway) $(LIBCOMMON)
 	$(COMPILER) $(LDFLAGS) $^ $(FMT) -lcrypto -luring -lsystemd -o $@
 $(OUT)/FastFileSrv: $(TRANSFER) $(FILESERVER) $(call main,fileserver) $(LIBCOMMON)
 	$(COMPILER) $(LDFLAGS) $^ $(FMT) -lcrypto -o $@
-$(OUT)/unit_tests: $(MONITORING) $(HTTP) $(TRANSFER) $(PROXY) $(GATEWAY) $(MONITOR) $(PROXYCTL) $(FILESERVER) $(STUDY) $(TEST_OBJ) $(LIBCOMMON)
-	$(COMPILER) $(LDFLAGS) $^ $(FMT) -lcrypto -lcurl -lcap -luring -lsystemd -o $@
+$(OUT)/unit_tests: $(MONITORING) $(HTTP) $(DASHBOARD) $(TRANSFER) $(PROXY) $(GATEWAY) $(MONITOR) $(PROXYCTL) $(FILESERVER) $(STUDY) $(TEST_OBJ) $(LIBCOMMON)
+	$(COMPILER) $(LDFLAGS) $^ $(FMT) -lcrypto -lcurl -lncursesw -ltinfo -lcap -luring -lsystemd -o $@
 
 # An archive, so that each program takes only what it uses.
 $(LIBCOMMON): $(COMMON)
@@ -97,7 +100,7 @@ $(BALANCING_TOOLS): $(OUT)/bench/%: $(OBJ)/bench/balancing/%.o $(LIBCOMMON)
 $(TRANSFER_TOOLS): $(OUT)/bench/%: $(OBJ)/bench/transfer/%.o $(TRANSFER) $(LIBCOMMON)
 	@mkdir -p $(@D)
 	$(COMPILER) $(LDFLAGS) $^ $(FMT) -lcrypto -o $@
-$(OUT)/bench/study: $(STUDY) $(OBJ)/bench/study/study.o $(MONITORING) $(HTTP) $(PROXY) $(LIBCOMMON)
+$(OUT)/bench/study: $(STUDY) $(OBJ)/bench/study/study.o $(MONITORING) $(HTTP) $(DASHBOARD) $(PROXY) $(LIBCOMMON)
 	@mkdir -p $(@D)
 	$(COMPILER) $(LDFLAGS) $^ $(FMT) -lcrypto -lcap -luring -lsystemd -o $@
 
@@ -108,6 +111,9 @@ agent:
 $(OBJ)/%.o: src/%.cpp $(SRC_HEADER:=.gch)
 	@mkdir -p $(@D)
 	$(COMPILER) $(CXXFLAGS) $(SRC_HEADER:%=-include %) -c $< -o $@
+$(OBJ)/%.o: src/%.S $(PAGE)
+	@mkdir -p $(@D)
+	$(COMPILER) $(filter-out -fsanitize%,$(MODE)) $(HARDENING) -c $< -o $@
 $(OBJ)/bench/%.o: bench/%.cpp $(SRC_HEADER:=.gch)
 	@mkdir -p $(@D)
 	$(COMPILER) $(CXXFLAGS) $(SRC_HEADER:%=-include %) -c $< -o $@
@@ -141,17 +147,18 @@ bench: programs
 # What a choice costs, by Google Benchmark: make bench-choice [ARGS=--benchmark_filter=acquire].
 bench-choice: $(OUT)/bench/choice
 	$< $(ARGS)
-$(OUT)/bench/choice: $(MONITORING) $(HTTP) $(PROXY) $(OBJ)/bench/choice/choice.o $(LIBCOMMON)
+$(OUT)/bench/choice: $(MONITORING) $(HTTP) $(DASHBOARD) $(PROXY) $(OBJ)/bench/choice/choice.o $(LIBCOMMON)
 	@mkdir -p $(@D)
 	$(COMPILER) $(LDFLAGS) $^ $(FMT) -lcrypto -lcap -luring -lsystemd -lbenchmark -o $@
 
 install: programs
-	install -d $(addprefix $(DESTDIR)$(PREFIX)/,bin lib/systemd/system share/doc/farol/docs)
+	install -d $(addprefix $(DESTDIR)$(PREFIX)/,bin lib/systemd/system $(addprefix share/doc/farol/,docs prometheus grafana))
 	install -m 755 $(PROGRAMS) $(DESTDIR)$(PREFIX)/bin
-	for unit in packaging/systemd/*.service; do \
+	for unit in packaging/systemd/*; do \
 	  sed 's|@BINDIR@|$(PREFIX)/bin|g' $$unit > $(DESTDIR)$(PREFIX)/lib/systemd/system/$$(basename $$unit); done
 	install -m 644 README.md LICENSE CHANGELOG.md CONTRIBUTING.md $(DESTDIR)$(PREFIX)/share/doc/farol
 	install -m 644 docs/* $(DESTDIR)$(PREFIX)/share/doc/farol/docs
+	for tool in prometheus grafana; do install -m 644 packaging/$$tool/* $(DESTDIR)$(PREFIX)/share/doc/farol/$$tool; done
 
 clean:
 	rm -rf build

@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <fstream>
 #include <map>
+#include <set>
 #include <sstream>
 #include <string>
 
@@ -32,6 +33,20 @@ inline std::map<std::string, std::string> blocks_of(const std::string& page) {
     }
   }
   return blocks;
+}
+
+/// The words behind `before` at the beginning of a line: names behind "# TYPE ", or in the first column of a page's tables.
+inline std::set<std::string> names_in(const std::string& text, const std::string& before) {
+  std::set<std::string> names;
+  std::istringstream lines(text);
+  for (std::string line; std::getline(lines, line);)
+    if (line.starts_with(before))
+      names.insert(line.substr(before.size(), line.find_first_of(" `", before.size()) - before.size()));
+  return names;
+}
+
+inline bool has_line(const std::string& text, const std::string& line) {
+  return ("\n" + text).find("\n" + line + "\n") != std::string::npos;
 }
 
 inline std::string without_space(std::string text) {

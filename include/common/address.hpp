@@ -94,6 +94,9 @@ class Cidr {
   int bits_ = 0;
 };
 
+/// True for 127.0.0.0/8 and ::1.
+bool is_loopback(const Address& address);
+
 /// Loopback, private and link-local ranges: who may register where there is no key.
 std::vector<Cidr> private_ranges();
 

@@ -63,6 +63,12 @@ class Channel {
   void reset_on_close() const;
   /// Bytes written but not yet acknowledged by the peer (SIOCOUTQ); none when the connection is gone.
   [[nodiscard]] std::size_t unacknowledged() const;
+  /// Bytes that have come and that nobody has read yet (SIOCINQ).
+  [[nodiscard]] std::size_t unread() const;
+  /// A write is under way or waits for room; or it has failed.
+  [[nodiscard]] bool is_writing() const { return writing_; }
+  /// Nobody will write again, nor waits to.
+  void give_up_writing() const { writing_ = false; }
   /// Bytes that the peer has acknowledged since the connection began.
   [[nodiscard]] std::uint64_t acknowledged() const;
   /// The connection is no more, as after a reset. One whose peer has closed its half is still there.

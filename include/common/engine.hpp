@@ -33,7 +33,7 @@ class Admission {
   explicit Admission(std::size_t most) : most_(most) {}
   /// Counts a client in, or refuses it.
   bool enter() {
-    if (active_.fetch_add(1, std::memory_order_relaxed) < most_) return true;
+    if (active_.fetch_add(1, std::memory_order_relaxed) < most()) return true;
     active_.fetch_sub(1, std::memory_order_relaxed);
     refused_.fetch_add(1, std::memory_order_relaxed);
     return false;
@@ -41,21 +41,32 @@ class Admission {
   void leave() { active_.fetch_sub(1, std::memory_order_relaxed); }
   [[nodiscard]] std::size_t active() const { return active_.load(std::memory_order_relaxed); }
   [[nodiscard]] std::uint64_t refused() const { return refused_.load(std::memory_order_relaxed); }
-  [[nodiscard]] std::size_t most() const { return most_; }
+  [[nodiscard]] std::size_t most() const { return most_.load(std::memory_order_relaxed); }
+  void limit(std::size_t most) { most_.store(most, std::memory_order_relaxed); }
 
  private:
-  const std::size_t most_;
+  std::atomic<std::size_t> most_;
   std::atomic<std::size_t> active_{0};
   std::atomic<std::uint64_t> refused_{0};
 };
 
-/// Accepts connections on its listeners and runs a Handler for each. Owned by main; borrows listeners and logger, which
-/// must outlive it. Any thread may call. The destructor stops, cuts and joins every thread.
+/// Accepts connections on its listeners and runs a Handler for each. Owned by main; borrows the logger, which must outlive
+/// it, and shares the listeners for as long as it accepts on them. Any thread may call, but for listen(). The destructor
+/// stops, cuts and joins every thread.
 class Engine {
  public:
   virtual ~Engine() = default;
-  /// No new connections; those that live go on.
+  /// Accepts on one more listener, whose clients come with `number` (Accepted::listener). It is let go when it is closed.
+  /// Throws StartError or std::system_error: then nothing has changed. One thread at a time, before stop() and release().
+  virtual void listen(std::shared_ptr<const Listener> listener, std::uint32_t number) = 0;
+  /// No new connections, and the listeners closed; the connections that live go on.
   virtual void stop() = 0;
+  /// No new connections, but the listeners stay open, also at the end: somebody else accepts on them.
+  virtual void release() = 0;
+  /// Listeners that nobody else holds are closed by this. When accepts() has become false.
+  virtual void drop_listeners() = 0;
+  /// A client may still be accepted: after stop() or release() for a moment only.
+  [[nodiscard]] virtual bool accepts() = 0;
   /// Ends every connection now. After stop().
   virtual void cut() = 0;
 
@@ -63,6 +74,8 @@ class Engine {
   [[nodiscard]] std::size_t active() const { return admission_.active(); }
   /// That it serves at once, at most.
   [[nodiscard]] std::size_t max_connections() const { return admission_.most(); }
+  /// From now on; those beyond it stay.
+  void limit_connections(std::size_t most) { admission_.limit(most); }
   /// Clients closed at once because there were max_connections.
   [[nodiscard]] std::uint64_t refused() const { return admission_.refused(); }
 
@@ -75,8 +88,8 @@ class Engine {
 enum class EngineKind { threads, events, epoll };
 std::string_view to_string(EngineKind kind);
 
-/// Starts an engine. Throws StartError or std::system_error when there are no threads to start it with.
-std::unique_ptr<Engine> start_engine(EngineKind kind, std::vector<const Listener*> listeners, Handler handler,
-                                     EngineOptions options, const Logger& log);
+/// Starts an engine; the listeners are numbered from 0. Throws StartError or std::system_error when there are no threads to start it with.
+std::unique_ptr<Engine> start_engine(EngineKind kind, const std::vector<std::shared_ptr<const Listener>>& listeners,
+                                     Handler handler, EngineOptions options, const Logger& log);
 
 }  // namespace farol

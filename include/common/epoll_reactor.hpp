@@ -10,7 +10,7 @@ namespace farol {
 /// may be gone by the time its event is looked at.
 class EpollReactor final : public Reactor {
  public:
-  EpollReactor(const ReactorContext& context, std::vector<const Listener*> listeners);
+  explicit EpollReactor(const ReactorContext& context);
   ~EpollReactor() override { join(); }
 
   bool wait_now(WaitFor& wait) override;
@@ -18,8 +18,9 @@ class EpollReactor final : public Reactor {
 
  protected:
   void poll(int timeout_ms) override;
-  void listen() override;
-  void stop_listening() override;
+  void listen(std::size_t listener) override;
+  void stop_listening(std::size_t listener) override;
+  [[nodiscard]] bool may_accept() const override { return false; }
   void arm(WaitFor& wait) override;
   void disarm(WaitFor& wait) override;
 

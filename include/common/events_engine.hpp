@@ -1,10 +1,11 @@
 #pragma once
 
-#include <list>
+#include <cstdint>
 #include <memory>
 #include <vector>
 
 #include "common/engine.hpp"
+#include "common/mutex.hpp"
 #include "common/reactor.hpp"
 #include "common/stop_event.hpp"
 #include "common/thread.hpp"
@@ -18,23 +19,26 @@ class EventsEngine final : public Engine {
   using Options = EngineOptions;
 
   /// `may_use_uring`: io_uring where the kernel permits it, else epoll.
-  EventsEngine(std::vector<const Listener*> listeners, Handler handler, Options options, bool may_use_uring,
-               const Logger& log);
+  EventsEngine(Handler handler, Options options, bool may_use_uring, const Logger& log);
   ~EventsEngine() override;
   EventsEngine(const EventsEngine&) = delete;
   EventsEngine& operator=(const EventsEngine&) = delete;
 
+  void listen(std::shared_ptr<const Listener> listener, std::uint32_t number) override;
   void stop() override;
+  void release() override;
+  bool accepts() override;
+  void drop_listeners() override {}  // each reactor has, when it stopped
   void cut() override;
 
  private:
-  const std::vector<const Listener*> listeners_;
   const Handler handler_;
   StopEvent stop_;
   StopEvent cut_;
   PipePool pipes_;
-  std::list<Listener> twins_;
   std::vector<std::unique_ptr<Reactor>> reactors_;
+  Mutex mutex_;
+  std::vector<std::weak_ptr<const Listener>> listeners_ GUARDED_BY(mutex_);
 };
 
 }  // namespace farol

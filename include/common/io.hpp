@@ -112,7 +112,7 @@ inline void WaitFor::await_suspend(std::coroutine_handle<> waiting) { io_.suspen
 struct Accepted {
   Fd socket;
   Address peer;
-  std::uint32_t listener = 0;  ///< its index in the order they were given
+  std::uint32_t listener = 0;  ///< the number it was given
 };
 
 /// Serves one connection, from accept to close. What it throws is logged and closes that connection only.

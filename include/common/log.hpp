@@ -11,7 +11,7 @@
 #include <string_view>
 
 #include "common/clock.hpp"
-#include "common/mutex.hpp"
+#include "common/log_writer.hpp"
 
 namespace farol {
 
@@ -39,13 +39,15 @@ class LogField {
   bool number_ = false;
 };
 
-/// Writes log lines: logfmt (`level=info msg="…" key=value`) or JSON, one line = one write(2). A reader that does not
-/// keep up (a blocked pipe) costs lines, never time: lines that would block are dropped and counted.
+/// Writes log lines: logfmt (`level=info msg="…" key=value`) or JSON, one line = one write(2), behind the back of who
+/// logs (LogWriter): a reader that does not keep up, or a full disk, costs lines, never time. They are counted, and said
+/// when there is room again. What was logged when this goes is written first, for at most a second.
 /// Owned by main, borrowed by everything; any thread may log. Keys are string literals.
 class Logger {
  public:
-  Logger(int fd, LogLevel level, LogFormat format) : fd_(fd), level_(level), format_(format) {}
+  Logger(int fd, LogLevel level, LogFormat format);
 
+  void set_level(LogLevel level) { level_.store(level, std::memory_order_relaxed); }
   [[nodiscard]] bool enabled(LogLevel level) const { return level <= level_.load(std::memory_order_relaxed); }
   void log(LogLevel level, std::string_view message, std::span<const LogField> fields) const;
   void log(LogLevel level, std::string_view message, std::initializer_list<LogField> fields = {}) const {
@@ -57,15 +59,15 @@ class Logger {
   void info(std::string_view message, std::initializer_list<LogField> f = {}) const { log(LogLevel::info, message, f); }
   void debug(std::string_view message, std::initializer_list<LogField> f = {}) const { log(LogLevel::debug, message, f); }
 
-  /// Lines that were not written because the reader did not keep up.
-  [[nodiscard]] std::uint64_t dropped() const { return dropped_.load(std::memory_order_relaxed); }
+  /// Lines that could not be written, because the reader did not keep up or the disk is full.
+  [[nodiscard]] std::uint64_t dropped() const { return writer_.dropped(); }
+  /// Waits until all lines so far are written, for at most a second: for who leaves without destructors.
+  void flush() const { writer_.flush(); }
 
  private:
-  const int fd_;
   std::atomic<LogLevel> level_;
   const LogFormat format_;
-  mutable std::atomic<std::uint64_t> dropped_{0};
-  mutable Mutex writing_;  ///< guards the room that was seen for a line until the line is in it
+  mutable LogWriter writer_;
 };
 
 /// Lets one event through per period and counts the rest, so that a flood costs one line a second. Not thread-safe:

@@ -20,7 +20,7 @@ struct Account {
 std::optional<Account> account_to_become(const std::string& name);
 
 /// Becomes `account`, with its groups, and can never again be anybody else or gain privileges by executing a program. Of
-/// root's capabilities only CAP_NET_BIND_SERVICE is left, for listeners to come. Who becomes root stays as it is. To be
+/// root's capabilities only CAP_NET_BIND_SERVICE is left, for listeners to come, here and in a process that follows this one. Who becomes root stays as it is. To be
 /// called before there are threads. Throws StartError.
 void become(const Account& account);
 

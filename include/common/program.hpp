@@ -1,6 +1,7 @@
 #pragma once
 
 #include <functional>
+#include <string>
 
 #include "common/log.hpp"
 
@@ -15,6 +16,8 @@ struct CommonOptions {
   LogLevel log_level = LogLevel::info;
   LogFormat log_format = LogFormat::text;
   bool check_config = false;
+  std::string config_file;          ///< behind --config; empty: none
+  bool ignore_config_file = false;  ///< takes the command line for all there is
 };
 
 /// main() of every program: runs `body` and turns its errors into one line on stderr and the contract's exit codes.

@@ -5,8 +5,10 @@
 #include <functional>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "common/clock.hpp"
+#include "common/fd.hpp"
 #include "common/heartbeats.hpp"
 #include "common/log.hpp"
 #include "common/stop_event.hpp"
@@ -17,8 +19,16 @@ namespace farol {
 /// What a service manager (systemd, by libsystemd) is told: nothing, where none asked to be (NOTIFY_SOCKET). A message
 /// that cannot be sent is lost, for there is nobody to say it to. Any thread.
 
+/// Sockets that it has bound for this process (LISTEN_FDS, sd_listen_fds(3)); none where it gave none to it. Once, before
+/// there are threads. Throws StartError.
+std::vector<Fd> sockets_of_service_manager();
+
 /// Everything listens.
 void notify_ready();
+/// A new configuration is being read; notify_ready() says when that is over.
+void notify_reloading();
+/// From now on the service is that process, which follows this one.
+void notify_successor(pid_t process);
 /// The drain has begun.
 void notify_stopping();
 

@@ -23,12 +23,12 @@ void probe_when_idle(const Fd& socket, Duration limit);
 /// What the kernel knows of a peer that says nothing.
 struct Silence {
   Duration lasts{};         ///< nothing has come for this long, not even an acknowledgement
-  bool unanswered = false;  ///< though it was asked: bytes were sent once more, or probes were
+  bool unanswered = false;  ///< though it was asked more than once: bytes were sent again, or probes were
 };
 Silence silence_of(const Fd& socket);
 
 /// `no_resources`: this machine's, which says nothing of the target.
-enum class ConnectStart { done, pending, failed, no_resources };
+enum class ConnectStart { done, pending, refused, unreachable, no_resources };
 /// Starts a connect on a non-blocking socket; `pending` is decided when it turns writable.
 ConnectStart start_connect(const Fd& socket, const Address& target);
 

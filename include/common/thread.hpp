@@ -30,6 +30,9 @@ class Thread {
   static std::optional<Thread> try_start(std::string name, std::function<void()> body,
                                          std::size_t stack_bytes = kDefaultStack);
 
+  /// Makes a system call that the thread waits in return EINTR; one that comes a moment later is not touched. By SIGURG,
+  /// which means nothing else to us. REQUIRES: joinable(), and nobody joins it meanwhile.
+  void interrupt() const noexcept;
   void join() noexcept;
   [[nodiscard]] bool joinable() const noexcept { return running_ != nullptr; }
 

@@ -36,6 +36,8 @@ struct UdpSocket {
 /// Non-blocking; the IPv6 wildcard is dual stack, or IPv4 alone on a machine without IPv6. Arrival times and local
 /// addresses are recorded. Throws std::system_error ("bind 127.0.0.1:5555: Address already in use").
 UdpSocket open_udp(const Address& local);
+/// The same for a socket that is bound already. Throws std::system_error.
+UdpSocket adopt_udp(Fd bound);
 /// The same failure for who started the program, with the way out: `if_taken`, or what to try where low ports are kept.
 StartError udp_start_error(const Address& local, const std::system_error& error, std::string_view if_taken,
                            std::string_view try_instead);

@@ -1,6 +1,7 @@
 #pragma once
 
-#include <vector>
+#include <deque>
+#include <memory>
 
 #include "common/reactor.hpp"
 #include "common/slots.hpp"
@@ -13,7 +14,7 @@ namespace farol {
 /// says what that is worth.
 class UringReactor final : public Reactor {
  public:
-  UringReactor(const ReactorContext& context, std::vector<const Listener*> listeners, std::unique_ptr<Uring> ring);
+  UringReactor(const ReactorContext& context, std::unique_ptr<Uring> ring);
   ~UringReactor() override { join(); }
 
   bool wait_now(WaitFor& wait) override;
@@ -21,8 +22,9 @@ class UringReactor final : public Reactor {
  protected:
   void begin() override;
   void poll(int timeout_ms) override;
-  void listen() override;
-  void stop_listening() override;
+  void listen(std::size_t listener) override;
+  void stop_listening(std::size_t listener) override;
+  [[nodiscard]] bool may_accept() const override;
   void arm(WaitFor& wait) override;
   void disarm(WaitFor& wait) override;
 
@@ -35,6 +37,7 @@ class UringReactor final : public Reactor {
   void watch(int fd, std::uint64_t token);
   void accept_next(std::size_t listener);
   void accepted(std::size_t listener, int answer);
+  void accept_rest(std::size_t listener);
   void ask(WaitFor& wait);
   void take(const io_uring_cqe& answer);
   bool done(WaitFor& wait, const io_uring_cqe& answer);
@@ -43,7 +46,7 @@ class UringReactor final : public Reactor {
   bool receive_anew(Transfer& wait);
 
   const std::unique_ptr<Uring> ring_;
-  std::vector<Accepting> accepting_;
+  std::deque<Accepting> accepting_;  ///< by listener; stays where it is: the kernel writes to it
   Slots<WaitFor> waits_;  ///< for the answers to their requests; a wait that ended first is not there any more
 };
 

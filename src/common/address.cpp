@@ -264,6 +264,10 @@ bool Cidr::contains(const Address& address) const {
 
 std::string Cidr::text() const { return base_.ip_text() + "/" + std::to_string(bits_); }
 
+bool is_loopback(const Address& address) {
+  return Cidr::parse("127.0.0.0/8").contains(address) || Cidr::parse("::1").contains(address);
+}
+
 std::vector<Cidr> private_ranges() {
   std::vector<Cidr> ranges;
   for (const char* text : {"127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "169.254.0.0/16", "::1/128",

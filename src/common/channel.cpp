@@ -131,6 +131,11 @@ std::size_t Channel::unacknowledged() const {
   return ::ioctl(fd(), SIOCOUTQ, &bytes) == 0 && bytes > 0 && !gone() ? static_cast<std::size_t>(bytes) : 0;
 }
 
+std::size_t Channel::unread() const {
+  int bytes = 0;
+  return ::ioctl(fd(), SIOCINQ, &bytes) == 0 && bytes > 0 ? static_cast<std::size_t>(bytes) : 0;
+}
+
 std::uint64_t Channel::acknowledged() const { return acknowledged_bytes(fd_); }
 
 void Channel::probe_when_idle(Duration limit) const { farol::probe_when_idle(fd_, limit); }

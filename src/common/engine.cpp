@@ -14,12 +14,16 @@ std::string_view to_string(EngineKind kind) {
   return "?";
 }
 
-std::unique_ptr<Engine> start_engine(EngineKind kind, std::vector<const Listener*> listeners, Handler handler,
-                                     EngineOptions options, const Logger& log) {
-  if (kind != EngineKind::threads)
-    return std::make_unique<EventsEngine>(std::move(listeners), std::move(handler), std::move(options),
-                                          kind == EngineKind::events, log);
-  return std::make_unique<ThreadsEngine>(std::move(listeners), std::move(handler), std::move(options), log);
+std::unique_ptr<Engine> start_engine(EngineKind kind, const std::vector<std::shared_ptr<const Listener>>& listeners,
+                                     Handler handler, EngineOptions options, const Logger& log) {
+  std::unique_ptr<Engine> engine;
+  if (kind == EngineKind::threads)
+    engine = std::make_unique<ThreadsEngine>(std::move(handler), std::move(options), log);
+  else
+    engine = std::make_unique<EventsEngine>(std::move(handler), std::move(options), kind == EngineKind::events, log);
+  std::uint32_t number = 0;
+  for (const auto& listener : listeners) engine->listen(listener, number++);
+  return engine;
 }
 
 }  // namespace farol

@@ -13,7 +13,7 @@ namespace {
 constexpr int kBatch = 256;  ///< events taken from the kernel at once
 
 // What an event is about: the low tokens are ours, the rest are channels.
-constexpr std::uint64_t kStopToken = 1, kCutToken = 2, kListenerToken = 16;
+constexpr std::uint64_t kStopToken = 1, kCutToken = 2, kNewsToken = 3, kListenerToken = 16;
 
 bool has_input(const Channel& channel) {
   pollfd state{channel.fd(), POLLIN, 0};
@@ -27,11 +27,12 @@ WaitFor*& place_of(WaitFor& wait) {
 
 }  // namespace
 
-EpollReactor::EpollReactor(const ReactorContext& context, std::vector<const Listener*> listeners)
-    : Reactor(context, std::move(listeners)),
+EpollReactor::EpollReactor(const ReactorContext& context)
+    : Reactor(context),
       epoll_(check("epoll_create", ::epoll_create1(EPOLL_CLOEXEC))) {
   watch(context.stop.fd(), EPOLLIN, kStopToken);
   watch(context.cut.fd(), EPOLLIN, kCutToken);
+  watch(news_fd(), EPOLLIN, kNewsToken);
 }
 
 void EpollReactor::watch(int fd, std::uint32_t events, std::uint64_t token) const {
@@ -41,12 +42,10 @@ void EpollReactor::watch(int fd, std::uint32_t events, std::uint64_t token) cons
   check("epoll_ctl", ::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, fd, &event));
 }
 
-void EpollReactor::listen() {
-  for (std::size_t i = 0; i < listeners().size(); ++i) watch(listeners()[i]->fd(), EPOLLIN, kListenerToken + i);
-}
+void EpollReactor::listen(std::size_t index) { watch(listener(index).fd(), EPOLLIN, kListenerToken + index); }
 
-void EpollReactor::stop_listening() {
-  for (const Listener* listener : listeners()) ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, listener->fd(), nullptr);
+void EpollReactor::stop_listening(std::size_t index) {
+  ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, listener(index).fd(), nullptr);
 }
 
 /// Makes a socket known to epoll. Its present state comes as the first event.
@@ -125,9 +124,10 @@ void EpollReactor::poll(int timeout_ms) {
 void EpollReactor::dispatch(std::uint64_t token, std::uint32_t events) {
   if (token >= channels_.kFirstToken) return wake(token, events);
   if (token >= kListenerToken) return accept_client(token - kListenerToken);
+  if (token == kNewsToken) return take_news();
   const bool cuts = token == kCutToken;
   ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, cuts ? context().cut.fd() : context().stop.fd(), nullptr);
-  cuts ? cut() : stopped();
+  cuts ? ask_to_cut() : stopped();
 }
 
 void EpollReactor::wake(std::uint64_t token, std::uint32_t events) {
@@ -152,8 +152,12 @@ void EpollReactor::wake(std::uint64_t token, std::uint32_t events) {
 void EpollReactor::accept_client(std::size_t index) {
   Fd socket;
   Address peer;
-  const Listener::Outcome outcome = listeners()[index]->accept(socket, peer, Listener::Mode::non_blocking);
+  const Listener::Outcome outcome = listener(index).accept(socket, peer, Listener::Mode::non_blocking);
   if (outcome == Listener::Outcome::out_of_resources) pause_accepting();
+  if (outcome == Listener::Outcome::closed) {
+    stop_listening(index);
+    closed(index);
+  }
   if (outcome == Listener::Outcome::accepted) welcome(std::move(socket), peer, index);
 }
 

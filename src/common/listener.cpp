@@ -6,6 +6,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <utility>
+
 #include "common/error.hpp"
 #include "common/socket_option.hpp"
 
@@ -13,6 +15,8 @@ namespace farol {
 namespace {
 
 constexpr int kBacklog = 4096;
+/// Of whom nothing is asked otherwise: after half of it, two hours, the kernel asks for the first time.
+constexpr auto kSystemLimit = std::chrono::hours(4);
 
 void set_option(const Fd& fd, int level, int name, int value) {
   check("setsockopt", ::setsockopt(fd.get(), level, name, &value, sizeof value));
@@ -40,16 +44,38 @@ Fd open_socket(Address& address) {
 
 }  // namespace
 
-Listener::Listener(const Address& address, std::string_view try_instead) : address_(address) {
+Listener::Listener(const Address& address, std::string_view try_instead, InheritedSockets* inherited)
+    : address_(address) {
+  if (inherited != nullptr) adopt(inherited->take_listeners(address));
+  kept_ = inherited_;
+  if (inherited_) return;
   fd_ = open_socket(address_);
   if (!fd_) throw StartError(listen_failure(address_, errno));
   bind_and_listen(try_instead);
 }
 
-void Listener::bind_and_listen(std::string_view try_instead) {
+void Listener::adopt(std::vector<Fd> sockets) {
+  MutexLock lock(mutex_);
+  for (Fd& socket : sockets) {
+    Listener& heir = inherited_ ? *twins_.emplace_back(new Listener) : *this;
+    heir.fd_ = std::move(socket);
+    heir.inherited_ = true;
+    heir.prepare();
+    check("listen", ::listen(heir.fd_.get(), kBacklog));
+    SockAddr bound;
+    check("getsockname", ::getsockname(heir.fd_.get(), bound.get(), &bound.size));
+    heir.address_ = Address::from(bound);
+  }
+}
+
+void Listener::prepare() {
   set_option(fd_, SOL_SOCKET, SO_REUSEADDR, 1);
   set_option(fd_, IPPROTO_TCP, TCP_NODELAY, 1);
   set_option(fd_, SOL_SOCKET, SO_KEEPALIVE, 1);
+}
+
+void Listener::bind_and_listen(std::string_view try_instead) {
+  prepare();
   if (address_.family() == AF_INET6) set_option(fd_, IPPROTO_IPV6, IPV6_V6ONLY, address_.is_wildcard() ? 0 : 1);
   const SockAddr raw = address_.raw();
   if (::bind(fd_.get(), raw.get(), raw.size) < 0 || ::listen(fd_.get(), kBacklog) < 0)
@@ -59,28 +85,53 @@ void Listener::bind_and_listen(std::string_view try_instead) {
   address_ = Address::from(bound);
 }
 
-Listener Listener::twin() const {
+const Listener& Listener::twin(std::size_t number) const {
+  if (number == 0) return *this;
+  MutexLock lock(mutex_);
+  while (twins_.size() < number) {
+    if (inherited_) return *this;  // whoever else has the socket does not know of our twins
+    twins_.push_back(make_twin());
+    if (probe_limit_) twins_.back()->probe_idle_clients(*probe_limit_);
+  }
+  return *twins_[number - 1];
+}
+
+std::size_t Listener::sockets() const {
+  MutexLock lock(mutex_);
+  return 1 + twins_.size();
+}
+
+std::vector<int> Listener::descriptors() const {
+  std::vector<int> all = {fd_.get()};
+  MutexLock lock(mutex_);
+  for (const auto& twin : twins_) all.push_back(twin->fd_.get());
+  return all;
+}
+
+std::unique_ptr<Listener> Listener::make_twin() const {
   set_option(fd_, SOL_SOCKET, SO_REUSEPORT, 1);
-  Listener other;
-  other.address_ = address_;
-  other.fd_ = open_socket(other.address_);
-  if (!other.fd_) throw StartError(listen_failure(address_, errno));
-  set_option(other.fd_, SOL_SOCKET, SO_REUSEPORT, 1);
-  if (probe_limit_ > Duration::zero()) other.probe_idle_clients(probe_limit_);
-  other.bind_and_listen({});
+  std::unique_ptr<Listener> other(new Listener);
+  other->address_ = address_;
+  other->fd_ = open_socket(other->address_);
+  if (!other->fd_) throw StartError(listen_failure(address_, errno));
+  set_option(other->fd_, SOL_SOCKET, SO_REUSEPORT, 1);
+  other->bind_and_listen({});
   return other;
 }
 
-void Listener::set_non_blocking() const {
+void Listener::set_blocking(bool on) const {
   const int flags = ::fcntl(fd_.get(), F_GETFL);
-  check("fcntl", ::fcntl(fd_.get(), F_SETFL, flags | O_NONBLOCK));
+  check("fcntl", ::fcntl(fd_.get(), F_SETFL, on ? flags & ~O_NONBLOCK : flags | O_NONBLOCK));
 }
 
 void Listener::give_to(uid_t user) const { check("fchown", ::fchown(fd_.get(), user, static_cast<gid_t>(-1))); }
 
-void Listener::probe_idle_clients(Duration limit) {
+void Listener::probe_idle_clients(Duration limit) const {
+  MutexLock lock(mutex_);
+  if (limit == probe_limit_) return;
   probe_limit_ = limit;
-  probe_when_idle(fd_, limit);
+  probe_when_idle(fd_, limit > Duration::zero() ? limit : kSystemLimit);
+  for (const auto& twin : twins_) twin->probe_idle_clients(limit);
 }
 
 Listener::Outcome Listener::accept(Fd& socket, Address& peer, Mode mode) const {
@@ -105,6 +156,11 @@ Listener::Outcome Listener::outcome_of(int error) {
   }
 }
 
-void Listener::close_listening() const { ::shutdown(fd_.get(), SHUT_RDWR); }
+void Listener::close_listening() const {
+  if (kept_) return;  // and its twins, which came with it
+  ::shutdown(fd_.get(), SHUT_RDWR);
+  MutexLock lock(mutex_);
+  for (const auto& twin : twins_) twin->close_listening();
+}
 
 }  // namespace farol

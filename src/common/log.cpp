@@ -1,10 +1,8 @@
 #include "common/log.hpp"
 
-#include <poll.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <utility>
+#include <vector>
 
 namespace farol {
 namespace {
@@ -73,15 +71,16 @@ std::string format_log_line(LogFormat format, LogLevel level, std::string_view m
   return line;
 }
 
+Logger::Logger(int fd, LogLevel level, LogFormat format)
+    : level_(level), format_(format), writer_(fd, [format](std::uint64_t lines) {
+        return format_log_line(format, LogLevel::warn, "log lines lost", std::vector<LogField>{{"lines", lines}}) + "\n";
+      }) {}
+
 void Logger::log(LogLevel level, std::string_view message, std::span<const LogField> fields) const {
   if (!enabled(level)) return;
   std::string line = format_log_line(format_, level, message, fields);
   line += '\n';
-  // A writable pipe takes PIPE_BUF bytes without blocking; a longer line than that is not one of ours.
-  MutexLock lock(writing_);
-  pollfd writable{fd_, POLLOUT, 0};
-  const bool room = ::poll(&writable, 1, 0) > 0 && (writable.revents & POLLOUT) != 0;
-  if (!room || ::write(fd_, line.data(), line.size()) < 0) dropped_.fetch_add(1, std::memory_order_relaxed);
+  writer_.put(line);
 }
 
 bool RateLimit::allow(TimePoint now, std::uint64_t& suppressed) {

@@ -30,16 +30,24 @@ std::string explain(const CLI::App& app, const CLI::ParseError& error) {
   if (from_file && config != nullptr && config->count() > 0) {
     constexpr std::string_view prefix = "INI was not able to parse ";
     if (text.rfind(prefix, 0) == 0) text = "unknown key '" + text.substr(prefix.size()) + "'";
-    text = "configuration file " + config->as<std::string>() + ": " + text;
+    text = in_file(config->as<std::string>(), text);
   }
   return text + " (see --help)";
 }
 
 }  // namespace
 
+std::string in_file(const std::string& file, const std::string& what) {
+  const std::string prefix = "configuration file " + file + ": ";
+  return file.empty() || what.starts_with(prefix) ? what : prefix + what;
+}
+
 void add_config_options(CLI::App& app, CommonOptions& options) {
   app.set_version_flag("--version", app.get_name() + " " + kVersion);
-  app.set_config("--config", "", "read flags from this TOML/INI file; the command line wins")->check(CLI::ExistingFile);
+  CLI::Option* file = options.ignore_config_file ? app.add_option("--config", options.config_file)
+                                                 : app.set_config("--config");
+  file->description("read flags from this TOML/INI file; the command line wins")->check(CLI::ExistingFile);
+  if (!options.ignore_config_file) file->each([&options](const std::string& name) { options.config_file = name; });
   app.allow_config_extras(CLI::config_extras_mode::error);
   app.add_flag("--check-config", options.check_config, "validate the configuration, then exit")->configurable(false);
 }

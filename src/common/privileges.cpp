@@ -39,7 +39,10 @@ void keep_low_ports_only() {
   must("cap_get_flag", ::cap_get_flag(now.get(), low_ports[0], CAP_PERMITTED, &allowed));
   for (const cap_flag_t set : {CAP_PERMITTED, CAP_EFFECTIVE})
     must("cap_set_flag", ::cap_set_flag(then.get(), set, 1, low_ports, allowed));
+  must("cap_set_flag", ::cap_set_flag(then.get(), CAP_INHERITABLE, 1, low_ports, allowed));
   must("cap_set_proc", ::cap_set_proc(then.get()));
+  // A process that follows this one listens on low ports, too.
+  if (allowed == CAP_SET) must("ambient", ::prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, CAP_NET_BIND_SERVICE, 0, 0));
 }
 
 }  // namespace

@@ -21,6 +21,30 @@ void Reactor::start(const std::string& name) {
   thread_ = Thread(name, [this, name] { run(name); }, kStack);
 }
 
+void Reactor::accept_on(Numbered listener) {
+  {
+    MutexLock lock(mutex_);
+    new_listeners_.push_back(std::move(listener));
+  }
+  news_.ring();
+}
+
+void Reactor::take_news() {
+  news_.clear();
+  std::vector<Numbered> news;
+  {
+    MutexLock lock(mutex_);
+    news.swap(new_listeners_);
+  }
+  for (Numbered& listener : news) {
+    const auto free = std::find_if(listeners_.begin(), listeners_.end(), [](const auto& l) { return !l.listener; });
+    const auto place = static_cast<std::size_t>(free - listeners_.begin());
+    if (free == listeners_.end()) listeners_.emplace_back();
+    listeners_[place] = std::move(listener);
+    if (accepting_) listen(place);
+  }
+}
+
 Fd Reactor::open_stream(int family, TimePoint, int& error) {
   Fd fd(::socket(family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   error = fd ? 0 : errno;
@@ -72,9 +96,14 @@ void Reactor::run(const std::string& name) {
     const TimePoint before = Clock::now();
     poll(timeout(before, pulse.beat(before)));
     const TimePoint now = Clock::now();
+    if (asked_to_cut_ && !cutting_) cut(now);
     fire_timers(now);
     check_sessions(now);
     if (now >= listen_again_ && !stopping_) set_accepting(true);
+    if (stopping_ && !may_accept()) {
+      listeners_.clear();
+      accepts_ = false;
+    }
   }
 }
 
@@ -89,7 +118,8 @@ void Reactor::set_accepting(bool on) {
   listen_again_ = kNever;
   if (on == accepting_) return;
   accepting_ = on;
-  on ? listen() : stop_listening();
+  for (std::size_t i = 0; i < listeners_.size(); ++i)
+    if (listeners_[i].listener) on ? listen(i) : stop_listening(i);
 }
 
 void Reactor::pause_accepting() {
@@ -102,9 +132,10 @@ void Reactor::stopped() {
   set_accepting(false);
 }
 
-void Reactor::cut() {
+void Reactor::cut(TimePoint now) {
   stopped();
   cutting_ = true;
+  next_tick_ = now + kTick;  // when what has not ended by itself is cut again
   for (Supervised* session : sessions_) session->cut(false);
   std::vector<WaitFor*> sleepers;
   for (const auto& [when, wait] : timers_)
@@ -116,7 +147,7 @@ void Reactor::welcome(Fd socket, const Address& peer, std::size_t listener) {
   if (!context_.admission.enter()) return;
   ++connections_;
   try {
-    context_.handler(*this, {std::move(socket), peer, static_cast<std::uint32_t>(listener)}).let_go(*this);
+    context_.handler(*this, {std::move(socket), peer, listeners_[listener].number}).let_go(*this);
   } catch (const std::bad_alloc&) {  // no memory even for its coroutine
     leave();
   }

@@ -5,6 +5,8 @@
 #include <cstdlib>
 #include <utility>
 
+#include "common/error.hpp"
+
 namespace farol {
 namespace {
 
@@ -15,7 +17,22 @@ void notify(const std::string& state) { (void)::sd_notify(0, state.c_str()); }
 
 }  // namespace
 
+std::vector<Fd> sockets_of_service_manager() {
+  const int count = ::sd_listen_fds(1);
+  if (count < 0) throw StartError("cannot take the sockets of the service manager: " + error_text(-count));
+  std::vector<Fd> sockets;
+  for (int i = 0; i < count; ++i) sockets.emplace_back(SD_LISTEN_FDS_START + i);
+  return sockets;
+}
+
 void notify_ready() { notify("READY=1"); }
+
+void notify_reloading() {
+  const auto us = std::chrono::duration_cast<std::chrono::microseconds>(Clock::now().time_since_epoch());
+  notify("RELOADING=1\nMONOTONIC_USEC=" + std::to_string(us.count()));
+}
+
+void notify_successor(pid_t process) { notify("MAINPID=" + std::to_string(process) + "\nWATCHDOG=1"); }
 
 void notify_stopping() { notify("STOPPING=1"); }
 

@@ -12,9 +12,9 @@
 namespace farol {
 namespace {
 
-/// While bytes wait for a closed window the kernel asks more and more seldom, so the last question may be a moment old
-/// when the one before it is two minutes old: it takes some without an answer.
-constexpr int kWindowProbes = 3;
+/// One question may be a moment old, or be lost: it takes two without an answer. While bytes wait for a closed
+/// window the kernel asks more and more seldom, and answers are rationed: it takes three.
+constexpr int kQuestions = 2, kWindowProbes = 3;
 
 /// TCP_CLOSE: only the C library's header names it.
 constexpr int kClosed = 7;
@@ -56,9 +56,9 @@ Silence silence_of(const Fd& socket) {
   Silence silence;
   silence.lasts = std::chrono::milliseconds(std::min(info.tcpi_last_ack_recv, info.tcpi_last_data_recv));
   if (info.tcpi_unacked > 0)
-    silence.unanswered = info.tcpi_retransmits > 0;
+    silence.unanswered = info.tcpi_retransmits >= kQuestions;
   else
-    silence.unanswered = info.tcpi_probes >= (info.tcpi_notsent_bytes > 0 ? kWindowProbes : 1);
+    silence.unanswered = info.tcpi_probes >= (info.tcpi_notsent_bytes > 0 ? kWindowProbes : kQuestions);
   return silence;
 }
 
@@ -66,7 +66,11 @@ ConnectStart start_connect(const Fd& socket, const Address& target) {
   const SockAddr raw = target.raw();
   if (::connect(socket.get(), raw.get(), raw.size) == 0) return ConnectStart::done;
   if (errno == EINPROGRESS) return ConnectStart::pending;
-  return connect_error(errno) == ConnectResult::no_resources ? ConnectStart::no_resources : ConnectStart::failed;
+  switch (connect_error(errno)) {
+    case ConnectResult::no_resources: return ConnectStart::no_resources;
+    case ConnectResult::refused: return ConnectStart::refused;
+    default: return ConnectStart::unreachable;
+  }
 }
 
 }  // namespace farol

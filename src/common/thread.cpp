@@ -1,6 +1,7 @@
 #include "common/thread.hpp"
 
 #include <sched.h>
+#include <signal.h>
 
 #include <algorithm>
 #include <climits>
@@ -61,6 +62,15 @@ std::optional<Thread> Thread::try_start(std::string name, std::function<void()> 
 Thread& Thread::operator=(Thread&& other) noexcept {
   running_ = std::move(other.running_);
   return *this;
+}
+
+void Thread::interrupt() const noexcept {
+  static const int handled = [] {
+    struct sigaction nothing {};
+    nothing.sa_handler = [](int) {};  // without SA_RESTART
+    return ::sigaction(SIGURG, &nothing, nullptr);
+  }();
+  if (handled == 0) ::pthread_kill(running_->id, SIGURG);
 }
 
 void prefer_throughput() noexcept {

@@ -150,10 +150,10 @@ class ThreadsEngine::Partner final : public BlockingIo {
 /// A thread that accepts and serves.
 class ThreadsEngine::Worker final : public BlockingIo {
  public:
-  Worker(ThreadsEngine& engine, std::size_t listener)
-      : BlockingIo(engine.cut_, engine.pipes_), engine_(engine), listener_(listener) {}
+  Worker(ThreadsEngine& engine, std::shared_ptr<Gate> gate)
+      : BlockingIo(engine.cut_, engine.pipes_), engine_(engine), gate_(std::move(gate)) {}
 
-  [[nodiscard]] std::size_t listener() const { return listener_; }
+  [[nodiscard]] const std::shared_ptr<Gate>& gate() const { return gate_; }
 
   bool start() {
     auto started = Thread::try_start(engine_.options_.name, [this] { run(); }, kStack);
@@ -186,6 +186,8 @@ class ThreadsEngine::Worker final : public BlockingIo {
     MutexLock lock(mutex_);
     session_ = nullptr;
   }
+  /// Ends an accept(2) that waits, if there is one: it looks around, and waits on if there is no reason not to.
+  void wake() { thread_.interrupt(); }
   void check_session(TimePoint now, bool cut) {
     MutexLock lock(mutex_);
     if (session_ == nullptr) return;
@@ -205,7 +207,7 @@ class ThreadsEngine::Worker final : public BlockingIo {
   }
 
   ThreadsEngine& engine_;
-  const std::size_t listener_;
+  const std::shared_ptr<Gate> gate_;
   std::byte* scratch_ = nullptr;
   std::unique_ptr<Partner> partner_;
   Mutex mutex_;
@@ -213,22 +215,13 @@ class ThreadsEngine::Worker final : public BlockingIo {
   Thread thread_;  // last: joined before what it uses goes
 };
 
-ThreadsEngine::ThreadsEngine(std::vector<const Listener*> listeners, Handler handler, Options options,
-                             const Logger& log)
+ThreadsEngine::ThreadsEngine(Handler handler, Options options, const Logger& log)
     : Engine(options.max_connections),
-      listeners_(std::move(listeners)),
       handler_(std::move(handler)),
       options_(std::move(options)),
       log_(log),
       pipes_(options_.max_pipes) {
-  for (std::size_t i = 0; i < listeners_.size(); ++i) waiting_.push_back(std::make_unique<std::atomic<int>>(0));
   supervisor_ = Thread(options_.name + "-watch", [this] { supervise_all(); });
-  for (std::size_t i = 0; i < listeners_.size(); ++i)
-    if (!start_worker(i)) {
-      stop();
-      cut();  // the supervisor is joined on the way out
-      throw StartError("cannot start a thread: " + error_text(EAGAIN));
-    }
 }
 
 ThreadsEngine::~ThreadsEngine() {
@@ -237,19 +230,56 @@ ThreadsEngine::~ThreadsEngine() {
   supervisor_.join();
 }
 
+void ThreadsEngine::listen(std::shared_ptr<const Listener> listener, std::uint32_t number) {
+  for (std::size_t i = 0; i < listener->sockets(); ++i) {
+    const auto gate = std::make_shared<Gate>();
+    gate->listener = std::shared_ptr<const Listener>(listener, &listener->twin(i));
+    gate->listener->set_blocking(true);
+    gate->number = number;
+    if (!start_worker(gate)) throw StartError("cannot start a thread: " + error_text(EAGAIN));
+  }
+  MutexLock lock(mutex_);
+  std::erase_if(listeners_, [](const auto& known) { return known.expired(); });
+  listeners_.push_back(std::move(listener));
+}
+
 void ThreadsEngine::stop() {
+  ending_ = true;
   stop_.fire();
-  for (const Listener* listener : listeners_) listener->close_listening();
+  MutexLock lock(mutex_);
+  for (const auto& known : listeners_)
+    if (const auto listener = known.lock()) listener->close_listening();
+}
+
+/// The supervisor goes on waking those who wait nevertheless.
+void ThreadsEngine::release() {
+  {
+    MutexLock lock(mutex_);
+    listeners_.clear();  // stop() has none to close
+  }
+  ending_ = true;
+  stop_.fire();
+  wake_waiting();
+}
+
+bool ThreadsEngine::accepts() {
+  MutexLock lock(mutex_);
+  return std::any_of(workers_.begin(), workers_.end(), [](const auto& worker) { return worker->gate()->waiting.load() > 0; });
+}
+
+void ThreadsEngine::drop_listeners() {
+  MutexLock lock(mutex_);
+  for (const auto& worker : workers_) worker->gate()->listener.reset();
 }
 
 void ThreadsEngine::cut() { cut_.fire(); }
 
-bool ThreadsEngine::start_worker(std::size_t listener) {
-  auto worker = std::make_unique<Worker>(*this, listener);
-  waiting_[listener]->fetch_add(1);
+bool ThreadsEngine::start_worker(const std::shared_ptr<Gate>& gate) {
+  auto worker = std::make_unique<Worker>(*this, gate);
+  gate->waiting.fetch_add(1);
   MutexLock lock(mutex_);
   if (stop_.fired() || !worker->start()) {
-    waiting_[listener]->fetch_sub(1);
+    gate->waiting.fetch_sub(1);
     return false;
   }
   workers_.push_back(std::move(worker));
@@ -257,12 +287,12 @@ bool ThreadsEngine::start_worker(std::size_t listener) {
 }
 
 void ThreadsEngine::work(Worker& self) {
-  std::atomic<int>& waiting = *waiting_[self.listener()];
+  std::atomic<int>& waiting = self.gate()->waiting;
   Accepted client;
   while (next_client(self, client)) {
     // The last one waiting leaves a successor behind. Without a thread for it, clients wait in the backlog until a
     // worker comes back: nobody is lost.
-    if (waiting.fetch_sub(1) == 1) start_worker(self.listener());
+    if (waiting.fetch_sub(1) == 1) start_worker(self.gate());
     serve(self, std::move(client));
     if (!wait_again(waiting)) return retire(self);
   }
@@ -281,10 +311,11 @@ bool ThreadsEngine::wait_again(std::atomic<int>& waiting) const {
 }
 
 bool ThreadsEngine::next_client(Worker& self, Accepted& client) {
-  const Listener& listener = *listeners_[self.listener()];
-  client.listener = static_cast<std::uint32_t>(self.listener());
-  for (;;) {
-    switch (listener.accept(client.socket, client.peer)) {
+  Gate& gate = *self.gate();
+  client.listener = gate.number;
+  // Looked at after this worker was counted as waiting: whoever sees none waiting after the end began knows that it is so.
+  while (!ending_) {
+    switch (gate.listener->accept(client.socket, client.peer)) {
       case Listener::Outcome::accepted: break;
       case Listener::Outcome::again: continue;
       case Listener::Outcome::out_of_resources:
@@ -295,6 +326,7 @@ bool ThreadsEngine::next_client(Worker& self, Accepted& client) {
     if (admission_.enter()) return true;
     client.socket.reset();
   }
+  return false;
 }
 
 void ThreadsEngine::serve(Worker& self, Accepted client) {
@@ -321,12 +353,14 @@ void ThreadsEngine::supervise_all() {
   while (!cut_.wait_until(Clock::now() + kSupervisorTick)) {
     pulse.beat(Clock::now());
     check_sessions(false);
+    if (stop_.fired()) wake_waiting();
     join_retired();
   }
   // More than once: a socket that is just about to connect cannot be shut down yet.
   do {
     pulse.beat(Clock::now());
     check_sessions(true);
+    wake_waiting();
   } while (!all_ended_by(Clock::now() + kSupervisorTick));
   join_retired();
 }
@@ -335,6 +369,13 @@ void ThreadsEngine::check_sessions(bool cutting) {
   MutexLock lock(mutex_);
   const TimePoint now = Clock::now();
   for (const auto& worker : workers_) worker->check_session(now, cutting);
+}
+
+/// On a listener that stays open nothing else would end the accept(2). Again and again: one may be just about to wait.
+void ThreadsEngine::wake_waiting() {
+  MutexLock lock(mutex_);
+  for (const auto& worker : workers_)
+    if (worker->gate()->waiting.load() > 0) worker->wake();
 }
 
 void ThreadsEngine::join_retired() {

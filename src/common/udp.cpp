@@ -1,5 +1,6 @@
 #include "common/udp.hpp"
 
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/udp.h>
 
@@ -99,18 +100,26 @@ UdpSocket open_udp(const Address& local) {
     socket.fd = Fd(::socket(socket.family, kType, 0));
   }
   check("UDP socket for " + local.text(), socket.fd.get());
-  if (socket.family == AF_INET6) {
-    set_option(socket.fd, IPPROTO_IPV6, IPV6_V6ONLY, dual_stack ? 0 : 1, "IPV6_V6ONLY");
-    set_option(socket.fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, 1, "IPV6_RECVPKTINFO");
-  } else {
-    set_option(socket.fd, IPPROTO_IP, IP_PKTINFO, 1, "IP_PKTINFO");
-  }
-  set_option(socket.fd, SOL_SOCKET, SO_TIMESTAMPNS, 1, "SO_TIMESTAMPNS");
+  if (socket.family == AF_INET6) set_option(socket.fd, IPPROTO_IPV6, IPV6_V6ONLY, dual_stack ? 0 : 1, "IPV6_V6ONLY");
   const SockAddr wanted = local.for_family(socket.family);
   check("bind " + local.text(), ::bind(socket.fd.get(), wanted.get(), wanted.size));
+  return adopt_udp(std::move(socket.fd));
+}
+
+UdpSocket adopt_udp(Fd fd) {
+  UdpSocket socket;
+  socket.fd = std::move(fd);
   SockAddr bound;
   check("getsockname", ::getsockname(socket.fd.get(), bound.get(), &bound.size));
   socket.bound = Address::from(bound);
+  socket.family = bound.get()->sa_family;
+  const int flags = ::fcntl(socket.fd.get(), F_GETFL);
+  check("fcntl", ::fcntl(socket.fd.get(), F_SETFL, flags | O_NONBLOCK));
+  if (socket.family == AF_INET6)
+    set_option(socket.fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, 1, "IPV6_RECVPKTINFO");
+  else
+    set_option(socket.fd, IPPROTO_IP, IP_PKTINFO, 1, "IP_PKTINFO");
+  set_option(socket.fd, SOL_SOCKET, SO_TIMESTAMPNS, 1, "SO_TIMESTAMPNS");
   return socket;
 }
 

@@ -3,6 +3,7 @@
 #include <poll.h>
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <new>
 #include <utility>
@@ -11,20 +12,18 @@ namespace farol {
 namespace {
 
 // What an answer is about: the low tokens are ours, the rest are waits.
-constexpr std::uint64_t kStopToken = 1, kCutToken = 2, kNobody = 3, kListenerToken = 16;
+constexpr std::uint64_t kStopToken = 1, kCutToken = 2, kNewsToken = 3, kNobody = 4, kListenerToken = 16;
 
 }  // namespace
 
-UringReactor::UringReactor(const ReactorContext& context, std::vector<const Listener*> listeners,
-                           std::unique_ptr<Uring> ring)
-    : Reactor(context, std::move(listeners)),
-      ring_(std::move(ring)),
-      accepting_(this->listeners().size()) {}
+UringReactor::UringReactor(const ReactorContext& context, std::unique_ptr<Uring> ring)
+    : Reactor(context), ring_(std::move(ring)) {}
 
 void UringReactor::begin() {
   ring_->start();
   watch(context().stop.fd(), kStopToken);
   watch(context().cut.fd(), kCutToken);
+  watch(news_fd(), kNewsToken);
 }
 
 void UringReactor::watch(int fd, std::uint64_t token) {
@@ -33,18 +32,20 @@ void UringReactor::watch(int fd, std::uint64_t token) {
   request.user_data = token;
 }
 
-void UringReactor::listen() {
-  for (std::size_t i = 0; i < accepting_.size(); ++i)
-    if (!accepting_[i].armed) accept_next(i);
+void UringReactor::listen(std::size_t index) {
+  if (accepting_.size() <= index) accepting_.resize(index + 1);
+  if (!accepting_[index].armed) accept_next(index);
 }
 
-void UringReactor::stop_listening() {
-  for (std::size_t i = 0; i < accepting_.size(); ++i) {
-    if (!accepting_[i].armed) continue;
-    io_uring_sqe& request = ring_->next();
-    ::io_uring_prep_cancel64(&request, kListenerToken + i, 0);
-    request.user_data = kNobody;
-  }
+void UringReactor::stop_listening(std::size_t index) {
+  if (!accepting_[index].armed) return;
+  io_uring_sqe& request = ring_->next();
+  ::io_uring_prep_cancel64(&request, kListenerToken + index, 0);
+  request.user_data = kNobody;
+}
+
+bool UringReactor::may_accept() const {
+  return std::any_of(accepting_.begin(), accepting_.end(), [](const Accepting& each) { return each.armed; });
 }
 
 void UringReactor::accept_next(std::size_t listener) {
@@ -52,7 +53,7 @@ void UringReactor::accept_next(std::size_t listener) {
   next.armed = true;
   next.peer = SockAddr();
   io_uring_sqe& request = ring_->next();
-  ::io_uring_prep_accept(&request, listeners()[listener]->fd(), next.peer.get(), &next.peer.size,
+  ::io_uring_prep_accept(&request, this->listener(listener).fd(), next.peer.get(), &next.peer.size,
                          SOCK_CLOEXEC | SOCK_NONBLOCK);
   request.user_data = kListenerToken + listener;
 }
@@ -62,8 +63,18 @@ void UringReactor::accepted(std::size_t listener, int answer) {
   const Listener::Outcome outcome = Listener::outcome_of(answer < 0 ? -answer : 0);
   const Address peer = answer < 0 ? Address() : Address::from(accepting_[listener].peer);
   if (outcome == Listener::Outcome::out_of_resources) pause_accepting();
-  if (accepting() && outcome != Listener::Outcome::closed) accept_next(listener);
   if (outcome == Listener::Outcome::accepted) welcome(Fd(answer), peer, listener);
+  if (outcome == Listener::Outcome::closed) return closed(listener);
+  accepting() ? accept_next(listener) : accept_rest(listener);
+}
+
+/// An accept that is taken back may have been the one that the kernel woke for a client: whoever else accepts on the
+/// socket would not hear of it.
+void UringReactor::accept_rest(std::size_t listener) {
+  Fd socket;
+  Address peer;
+  while (this->listener(listener).accept(socket, peer, Listener::Mode::non_blocking) == Listener::Outcome::accepted)
+    welcome(std::move(socket), peer, listener);
 }
 
 bool UringReactor::wait_now(WaitFor& wait) {
@@ -122,8 +133,12 @@ void UringReactor::poll(int timeout_ms) {
 void UringReactor::take(const io_uring_cqe& answer) {
   const std::uint64_t token = answer.user_data;
   if (token == kStopToken) return stopped();
-  if (token == kCutToken) return cut();
+  if (token == kCutToken) return ask_to_cut();
   if (token == kNobody) return;
+  if (token == kNewsToken) {
+    take_news();
+    return watch(news_fd(), kNewsToken);
+  }
   if (token < waits_.kFirstToken) return accepted(token - kListenerToken, answer.res);
   WaitFor* const waiting = waits_.find(token);
   if (waiting == nullptr || !done(*waiting, answer)) return;

@@ -11,68 +11,13 @@
 #include <stdexcept>
 #include <string>
 
+#include "common/engine_fixture.hpp"
 #include "common/error.hpp"
-#include "proxy/session_fixture.hpp"
 
 using namespace farol;
 using namespace farol::test;
 
 namespace {
-
-/// An engine with a handler of the test's own.
-class EngineUnderTest {
- public:
-  EngineUnderTest(EngineKind kind, Handler handler, EngineOptions options = {}) : name_(naming(kind)) {
-    options.reactors = 2;
-    engine_ = start_engine(kind, {&listener_}, std::move(handler), options, log_.log());
-  }
-  [[nodiscard]] Peer client() const { return Peer::connect(listener_.address()); }
-  [[nodiscard]] const Address& address() const { return listener_.address(); }
-  Engine& operator*() const { return *engine_; }
-  Engine* operator->() const { return engine_.get(); }
-  LogPipe& log() { return log_; }
-  void end() { engine_.reset(); }
-
- private:
-  const Catch::ScopedMessage name_;
-  LogPipe log_;
-  const Listener listener_{Address::ipv4(0x7f000001, 0)};
-  std::unique_ptr<Engine> engine_;
-};
-
-/// What a supervised connection of these tests does when it is cut.
-class Cuttable final : public Supervised {
- public:
-  explicit Cuttable(Channel& channel) : channel_(channel) {}
-  bool expired(TimePoint) override { return false; }
-  void cut(bool) override { channel_.shut_down(); }
-
- private:
-  Channel& channel_;
-};
-
-/// Sends back what it is sent.
-Task<> echo(Io& io, Accepted client) {
-  Channel channel(io, std::move(client.socket));
-  Cuttable cuttable(channel);
-  const Supervision supervision(io, cuttable);
-  for (;;) {
-    const IoResult got = channel.read(io.scratch());
-    if (got.status == IoResult::Status::again) {
-      const Wait wait = co_await channel.readable();
-      if (wait == Wait::cut) co_return;
-      continue;
-    }
-    if (got.status != IoResult::Status::ok) co_return;
-    const auto heard = io.scratch().first(got.bytes);
-    const std::vector<std::byte> copy(heard.begin(), heard.end());
-    Task<bool> writing = write_all(channel, copy, kNever);
-    const bool written = co_await writing;
-    if (!written) co_return;
-  }
-}
-
-bool echoes(const Peer& client) { return client.send("hello") && client.read(5) == "hello"; }
 
 /// Lowers a soft limit for a scope.
 class LoweredLimit {

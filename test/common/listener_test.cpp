@@ -36,7 +36,7 @@ TEST_CASE("listener: what the machine lacks is waited for, a client's trouble is
 TEST_CASE("listener: what is set on it holds for every client, also of a twin", "[listener]") {
   Listener listener(Address::ipv4(0x7f000001, 0));
   listener.probe_idle_clients(30s);
-  const Listener twin = listener.twin();
+  const Listener& twin = listener.twin(1);
   bool met_first = false, met_twin = false;
   for (int i = 0; i < 64 && !(met_first && met_twin); ++i) {  // the kernel spreads clients by their ports
     const Fd client(check("socket", ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)));

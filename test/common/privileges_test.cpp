@@ -79,7 +79,7 @@ TEST_CASE("privileges: a listener can have twins when its user has changed", "[p
           const Account nobody = *account_to_become("nobody");
           low.give_to(nobody.uid);
           become(nobody);
-          const Listener twin = low.twin();
+          const Listener& twin = low.twin(1);
           return twin.address() == low.address() ? "" : twin.address().text();
         }) == "");
 }

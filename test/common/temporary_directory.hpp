@@ -12,7 +12,7 @@ namespace farol::test {
 class TemporaryDirectory {
  public:
   TemporaryDirectory() {
-    std::string name = (std::filesystem::temp_directory_path() / "farol-XXXXXX").string();  // as mkdtemp(3) wants it
+    std::string name = (std::filesystem::temp_directory_path() / "farol-").string() + std::string(6, 'X');  // mkdtemp(3)
     if (::mkdtemp(name.data()) == nullptr) throw std::runtime_error("mkdtemp " + name);
     path_ = name;
   }

@@ -1,0 +1,31 @@
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "common/address.hpp"
+#include "common/fd.hpp"
+
+namespace farol {
+
+/// Bound sockets that this process was given at its start, so that no client noticed it: by the service manager (socket
+/// activation) or by the process that it follows. Whoever gave them has them as well, so they are not shut down. Each goes to the one that asks for its address. Not thread-safe: main's.
+class InheritedSockets {
+ public:
+  InheritedSockets() = default;
+  explicit InheritedSockets(std::vector<Fd> sockets) : sockets_(std::move(sockets)) {}
+
+  /// All TCP sockets that listen on this address: more than one share it (SO_REUSEPORT). The wildcard is one address,
+  /// whatever its family.
+  std::vector<Fd> take_listeners(const Address& address);
+  /// The UDP socket that is bound to it; empty when there is none.
+  Fd take_udp(const Address& address);
+  /// What nobody has taken: "TCP 0.0.0.0:80"; nothing when all have been.
+  [[nodiscard]] std::optional<std::string> left_over() const;
+
+ private:
+  std::vector<Fd> sockets_;
+};
+
+}  // namespace farol
