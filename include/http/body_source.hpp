@@ -13,8 +13,9 @@ namespace farol::http {
 class BodySource {
  public:
   virtual ~BodySource() = default;
-  /// The next bytes, valid until the next call or ~BodySource. May await, in bounded time. Empty when it failed: the
-  /// connection is then closed early, so that a body cut short never looks complete (RFC 9112, 8).
+  /// The next bytes, valid until the next call or ~BodySource. May await, in bounded time. Empty when it failed or,
+  /// where nobody knows the length, has ended: the connection is then closed, so that a body cut short never looks
+  /// complete (RFC 9112, 8).
   virtual Task<std::span<const std::byte>> next(Io& io) = 0;
 };
 

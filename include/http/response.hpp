@@ -12,7 +12,7 @@
 
 namespace farol::http {
 
-/// An answer: status, fields and the body, whole or as a source of known length. The server adds Date, Content-Length,
+/// An answer: status, fields and the body, whole or as a source. The server adds Date, Content-Length,
 /// Connection and X-Content-Type-Options. A value (copies share the source, which can be sent once); not thread-safe.
 class Response {
  public:
@@ -25,6 +25,8 @@ class Response {
   /// A body of `length` bytes that comes while it is sent. A source that fails before its first piece leaves the client
   /// without any response: find that out first.
   Response& stream(std::string_view content_type, std::uint64_t length, std::unique_ptr<BodySource> source);
+  /// A body without an end of its own: it lasts until its source has no more, and the connection with it.
+  Response& stream_on(std::string_view content_type, std::unique_ptr<BodySource> source);
 
   [[nodiscard]] int status() const { return status_; }
   [[nodiscard]] const std::vector<Field>& fields() const { return fields_; }
@@ -33,11 +35,15 @@ class Response {
   /// Where a streamed body comes from; null when body() is all there is.
   [[nodiscard]] BodySource* source() const { return source_.get(); }
   [[nodiscard]] std::uint64_t length() const { return source_ ? streamed_ : body_.size(); }
+  /// Nobody knows its length: it ends with the connection (RFC 9112, 6.3).
+  [[nodiscard]] bool endless() const { return source_ && streamed_ == kEndless; }
 
  private:
   int status_;
   std::vector<Field> fields_;
   std::string body_;
+  static constexpr std::uint64_t kEndless = ~std::uint64_t{0};
+
   std::uint64_t streamed_ = 0;
   std::shared_ptr<BodySource> source_;
 };

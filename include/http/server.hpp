@@ -11,6 +11,9 @@
 
 namespace farol::http {
 
+class Crowd;
+class StatusCounts;
+
 /// Answers one request; may await on the Io it is handed. The request lives until the answer is there. Called for every
 /// method that HTTP knows: for HEAD answer as for GET, the server leaves the body out. What it throws becomes a 500.
 /// One function serves all connections at once.
@@ -28,9 +31,10 @@ struct Limits {
 };
 
 /// Serves one HTTP/1.1 connection from accept to close: keep-alive, pipelined requests in order, every time-out kept.
-/// Once `*draining` is set, an idle connection ends, and any other with its present response. `respond` and `draining`
-/// must outlive it. For an engine's Handler.
+/// Once `*draining` is set, an idle connection ends, and any other with its present response. `crowd` may tell it to make
+/// room for others, `answers` counts what is answered. `respond` and these three must outlive it. For an engine's Handler.
 Task<> serve_connection(Io& io, Accepted client, const Responder& respond, Limits limits,
-                        const std::atomic<bool>* draining = nullptr);
+                        const std::atomic<bool>* draining = nullptr, Crowd* crowd = nullptr,
+                        StatusCounts* answers = nullptr);
 
 }  // namespace farol::http

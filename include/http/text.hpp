@@ -16,6 +16,9 @@ bool same_word(std::string_view a, std::string_view b);
 /// form ("/a?b") and the absolute form ("http://host/a"); empty when it is neither.
 std::optional<std::string_view> path_of(std::string_view target);
 
+/// The query behind the path, still percent-encoded and without its '?'; empty when there is none.
+std::string_view query_of(std::string_view target);
+
 /// Decodes "%41" to "A", once; '+' is not a space. Empty when a '%' is not followed by two hex digits.
 std::optional<std::string> percent_decode(std::string_view text);
 

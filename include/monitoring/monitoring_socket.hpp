@@ -1,10 +1,12 @@
 #pragma once
 
 #include <optional>
+#include <utility>
 #include <variant>
 
 #include "common/address.hpp"
 #include "common/clock.hpp"
+#include "common/snapshot.hpp"
 #include "common/udp.hpp"
 #include "monitoring/key_ring.hpp"
 #include "monitoring/packet.hpp"
@@ -30,7 +32,7 @@ using Received = std::variant<Envelope, Dropped>;
 
 /// The report's SocketMonitorizacao (3.1, 3.2): carries packets, signed on the way out and verified on the way in,
 /// over a dual-stack UDP socket. Replaceable: nothing above it knows of datagrams or keys.
-/// Thread safety: one thread receives; any thread sends. Borrows `keys`, which must outlive it.
+/// Thread safety: one thread receives; any thread sends and changes the keys.
 class MonitoringSocket {
  public:
   /// Which end of the protocol this is: decides the direction that is signed and the one that is verified.
@@ -42,6 +44,13 @@ class MonitoringSocket {
   MonitoringSocket(End end, const KeyRing& keys, std::uint16_t port);
   /// On an address. Throws std::system_error ("bind 127.0.0.1:5555: Address already in use").
   MonitoringSocket(End end, const KeyRing& keys, const Address& local);
+  /// On a socket that is there already.
+  MonitoringSocket(End end, const KeyRing& keys, UdpSocket socket);
+
+  /// Signs and verifies with these from now on.
+  void change_keys(KeyRing keys) { keys_.set(std::move(keys)); }
+
+  [[nodiscard]] std::size_t keys() const { return keys_.get()->size(); }
 
   /// Sends; false when the kernel would not (no route, buffer full): the protocol treats that as a lost packet.
   bool send(const Envelope& envelope) const;
@@ -57,7 +66,7 @@ class MonitoringSocket {
   [[nodiscard]] Received judge(const PacketBytes& bytes, Envelope&& arrived) const;
 
   const End end_;
-  const KeyRing& keys_;
+  Snapshot<KeyRing> keys_;
   UdpSocket socket_;
 };
 

@@ -63,6 +63,7 @@ int run(int argc, const char* const* argv) {
   // A question to a dead name server takes half a minute and cannot be taken back: leave without its thread then.
   const bool ended = server.finished().wait_until(Clock::now() + kResolverGrace);
   log.info("file server stopped");
+  log.flush();
   if (!ended) std::_Exit(EXIT_SUCCESS);
   return EXIT_SUCCESS;
 }

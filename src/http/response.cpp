@@ -90,6 +90,10 @@ Response& Response::stream(std::string_view content_type, std::uint64_t length, 
   return *this;
 }
 
+Response& Response::stream_on(std::string_view content_type, std::unique_ptr<BodySource> source) {
+  return stream(content_type, kEndless, std::move(source));
+}
+
 std::string_view Response::field(std::string_view name) const {
   const auto found =
       std::find_if(fields_.begin(), fields_.end(), [&](const Field& field) { return same_word(field.name, name); });
@@ -112,9 +116,9 @@ std::string serialise(const Response& response, const Framing& framing) {
   out.append(reason_phrase(status)).append("\r\n");
   append(out, "Date", http_date(framing.now));
   for (const Field& field : response.fields()) append(out, field.name, field.value);
-  if (!bodiless) append(out, "Content-Length", std::to_string(response.length()));
+  if (!bodiless && !response.endless()) append(out, "Content-Length", std::to_string(response.length()));
   append(out, "X-Content-Type-Options", "nosniff");
-  append(out, "Connection", framing.keep_alive ? "keep-alive" : "close");
+  append(out, "Connection", framing.keep_alive && !response.endless() ? "keep-alive" : "close");
   out += "\r\n";
   if (!bodiless && !framing.head_only) out += response.body();
   return out;

@@ -6,6 +6,9 @@
 #include <optional>
 #include <utility>
 
+#include "http/crowd.hpp"
+#include "http/status_counts.hpp"
+
 namespace farol::http {
 namespace {
 
@@ -18,15 +21,23 @@ Task<Response> ready(Response response) {
 
 /// One connection. Reads are bounded by the deadline of their wait; writes, which block the thread on the engine
 /// `threads`, by expired(), which the engine asks.
-class Connection final : public Supervised {
+class Connection final : public Supervised, private Crowd::Place {
  public:
-  Connection(Io& io, Fd socket, const Responder& respond, const Limits& limits, const std::atomic<bool>* draining)
-      : io_(io),
+  Connection(Io& io, Fd socket, const Responder& respond, const Limits& limits, const std::atomic<bool>* draining,
+             Crowd* crowd, StatusCounts* answers)
+      : Place(crowd),
+        io_(io),
         channel_(io, std::move(socket)),
         respond_(respond),
         limits_(limits),
         draining_(draining),
-        parser_(limits.request) {}
+        answers_(answers),
+        parser_(limits.request) {
+    enter();
+  }
+  ~Connection() { leave(); }
+  Connection(const Connection&) = delete;
+  Connection& operator=(const Connection&) = delete;
 
   Task<> run();
 
@@ -37,6 +48,7 @@ class Connection final : public Supervised {
   void cut(bool) override { channel_.shut_down(); }
 
  private:
+  void make_room() noexcept override { channel_.shut_down(); }
   enum class Received { request, refused, nothing };
 
   Task<Received> receive();
@@ -47,6 +59,9 @@ class Connection final : public Supervised {
   Task<bool> send_bytes(std::span<const std::byte> rest);
   Task<bool> stream(std::string head, BodySource& source, std::uint64_t left);
   Task<> linger();
+  void count(int status) const {
+    if (answers_ != nullptr) answers_->add(status);
+  }
   [[nodiscard]] bool draining() const { return draining_ != nullptr && draining_->load(std::memory_order_relaxed); }
   void arm(TimePoint deadline) {
     write_deadline_.store(deadline.time_since_epoch().count(), std::memory_order_relaxed);
@@ -57,6 +72,7 @@ class Connection final : public Supervised {
   const Responder& respond_;
   const Limits& limits_;
   const std::atomic<bool>* const draining_;
+  StatusCounts* const answers_;
   RequestParser parser_;
   bool first_ = true;
   RequestParser::Refusal refusal_;
@@ -115,9 +131,11 @@ Task<Connection::Received> Connection::receive() {
 /// True when the connection goes on.
 Task<bool> Connection::exchange() {
   const Request request = parser_.take();
+  got_on();
   Task<Response> answering = answer(request);
   const Response response = co_await answering;
-  const bool keep_alive = request.keep_alive && !failure_ && !draining();
+  count(response.status());
+  const bool keep_alive = request.keep_alive && !failure_ && !draining() && !response.endless();
   const bool head_only = request.method == "HEAD";
   std::string head = serialise(
       response, {.keep_alive = keep_alive, .head_only = head_only, .now = std::chrono::system_clock::now()});
@@ -129,6 +147,7 @@ Task<bool> Connection::exchange() {
 }
 
 Task<bool> Connection::refuse() {
+  count(refusal_.status);
   Task<bool> sending =
       send(serialise(plain(refusal_.status, refusal_.reason),
                      {.keep_alive = false, .head_only = false, .now = std::chrono::system_clock::now()}));
@@ -187,6 +206,7 @@ Task<bool> Connection::send_bytes(std::span<const std::byte> rest) {
     arm(kNever);
     if (!written) co_return false;
     rest = rest.subspan(slice.size());
+    got_on();
   }
   co_return true;
 }
@@ -212,8 +232,8 @@ Responder at_once(std::function<Response(const Request&)> respond) {
 }
 
 Task<> serve_connection(Io& io, Accepted client, const Responder& respond, Limits limits,
-                        const std::atomic<bool>* draining) {
-  Connection connection(io, std::move(client.socket), respond, limits, draining);
+                        const std::atomic<bool>* draining, Crowd* crowd, StatusCounts* answers) {
+  Connection connection(io, std::move(client.socket), respond, limits, draining, crowd, answers);
   const Supervision supervision(io, connection);
   Task<> running = connection.run();
   co_await running;

@@ -90,6 +90,7 @@ void serve(const Config& config, MonitoringSocket& socket, SocketWatch& sockets,
   register_thread.join();
   agent.deregister();
   log.info("agent stopped");
+  log.flush();
   // A question to a dead name server takes half a minute and cannot be taken back: leave without its thread then.
   if (!resolver.finished().wait_until(Clock::now() + kResolverGrace)) std::_Exit(EXIT_SUCCESS);
 }

@@ -1,14 +1,11 @@
 #include "monitoring/key_ring.hpp"
 
-#include <fcntl.h>
 #include <fmt/format.h>
 #include <openssl/core_names.h>
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <openssl/params.h>
 #include <sys/random.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <charconv>
@@ -17,7 +14,7 @@
 #include <stdexcept>
 
 #include "common/error.hpp"
-#include "common/fd.hpp"
+#include "common/secret_file.hpp"
 #include "common/wire.hpp"
 
 namespace farol::monitoring {
@@ -27,7 +24,6 @@ using Key = KeyRing::Key;
 
 constexpr std::string_view kToProxyLabel = "farol monitoring v1 agent->proxy";
 constexpr std::string_view kToAgentLabel = "farol monitoring v1 proxy->agent";
-constexpr off_t kLargestFile = 64 * 1024;
 
 struct FreeContext {
   void operator()(EVP_MAC_CTX* context) const { EVP_MAC_CTX_free(context); }
@@ -92,27 +88,6 @@ std::optional<Key> parse_key(std::string_view hex) {
   return key;
 }
 
-/// The file's text, when it is one that only its owner can read.
-std::string read_secret(const std::string& path) {
-  const Fd file(retry_eintr([&] { return ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY); }));
-  struct stat about{};
-  if (!file || ::fstat(file.get(), &about) != 0)
-    throw StartError("cannot read key file " + path + ": " + error_text(errno));
-  if (!S_ISREG(about.st_mode)) throw StartError("key file " + path + " is not a regular file");
-  if ((about.st_mode & 077) != 0) throw StartError("key file " + path + " is readable by others (chmod 600 it)");
-  if (about.st_size > kLargestFile) throw StartError("key file " + path + " is larger than 64 KiB: not a key file");
-  std::string text(static_cast<std::size_t>(kLargestFile), '\0');
-  std::size_t size = 0;
-  while (size < text.size()) {
-    const auto got = retry_eintr([&] { return ::read(file.get(), text.data() + size, text.size() - size); });
-    if (got < 0) throw StartError("cannot read key file " + path + ": " + error_text(errno));
-    if (got == 0) break;
-    size += static_cast<std::size_t>(got);
-  }
-  text.resize(size);
-  return text;
-}
-
 template <typename T>
 T random_value() {
   T value{};
@@ -123,7 +98,7 @@ T random_value() {
 }  // namespace
 
 KeyRing KeyRing::load(const std::string& path) {
-  std::string text = read_secret(path);
+  std::string text = read_secret_file(path, "key file");
   KeyRing ring = parse(text, path);
   OPENSSL_cleanse(text.data(), text.size());
   return ring;

@@ -23,7 +23,10 @@ MonitoringSocket::MonitoringSocket(End end, const KeyRing& keys, std::uint16_t p
     : MonitoringSocket(end, keys, Address::any(port)) {}
 
 MonitoringSocket::MonitoringSocket(End end, const KeyRing& keys, const Address& local)
-    : end_(end), keys_(keys), socket_(open_udp(local)) {
+    : MonitoringSocket(end, keys, open_udp(local)) {}
+
+MonitoringSocket::MonitoringSocket(End end, const KeyRing& keys, UdpSocket socket)
+    : end_(end), keys_(keys), socket_(std::move(socket)) {
   widen_receive_buffer(socket_.fd, kReceiveBuffer);
 }
 
@@ -32,7 +35,7 @@ bool MonitoringSocket::send(const Envelope& envelope) const {
   if (!can_send(path, socket_.family)) return false;
 
   PacketBytes bytes = encode(envelope.packet);
-  keys_.sign(bytes, end_ == End::agent ? Direction::agent_to_proxy : Direction::proxy_to_agent);
+  keys_.get()->sign(bytes, end_ == End::agent ? Direction::agent_to_proxy : Direction::proxy_to_agent);
   return send_along(socket_, path, bytes) == SendResult::sent;
 }
 
@@ -62,7 +65,7 @@ std::optional<Received> MonitoringSocket::receive() {
 
 Received MonitoringSocket::judge(const PacketBytes& bytes, Envelope&& arrived) const {
   const auto drop = [&](DropReason reason) { return Dropped{reason, arrived.peer}; };
-  if (!keys_.verify(bytes, end_ == End::proxy ? Direction::agent_to_proxy : Direction::proxy_to_agent))
+  if (!keys_.get()->verify(bytes, end_ == End::proxy ? Direction::agent_to_proxy : Direction::proxy_to_agent))
     return drop(DropReason::mac);
   const auto decoded = decode(bytes);
   if (const auto* reason = std::get_if<DropReason>(&decoded)) return drop(*reason);

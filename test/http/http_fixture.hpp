@@ -23,12 +23,12 @@ class TestServer {
       : limits_(limits),
         responder_(std::move(responder)),
         engine_(start_engine(
-            kind, {&listener_},
+            kind, {listener_},
             [this, draining](Io& io, Accepted client) {
               return http::serve_connection(io, std::move(client), responder_, limits_, draining);
             },
             EngineOptions{}, log_)) {}
-  [[nodiscard]] const Address& address() const { return listener_.address(); }
+  [[nodiscard]] const Address& address() const { return listener_->address(); }
   [[nodiscard]] std::size_t active() const { return engine_->active(); }
   /// True when no connection is left within ten seconds.
   [[nodiscard]] bool becomes_idle() const {
@@ -41,7 +41,7 @@ class TestServer {
   const Logger log_{-1, LogLevel::error, LogFormat::text};
   const http::Limits limits_;
   const http::Responder responder_;
-  const Listener listener_{*Address::parse("127.0.0.1:0")};
+  const std::shared_ptr<const Listener> listener_ = std::make_shared<Listener>(*Address::parse("127.0.0.1:0"));
   std::unique_ptr<Engine> engine_;
 };
 

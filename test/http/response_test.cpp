@@ -39,6 +39,12 @@ TEST_CASE("a field cannot be ended early by what it holds") {
   CHECK_NOTHROW(response.add("X-Tab", "a\tb \xc3\xa9"));
 }
 
+TEST_CASE("a target's query is what stands between ? and #") {
+  CHECK(query_of("/a?b=%31#c") == "b=%31");
+  CHECK(query_of("http://host/a?b?c") == "b?c");
+  CHECK(query_of("/a#b?c").empty());
+}
+
 TEST_CASE("targets, percent-encoding and hosts") {
   CHECK(path_of("/a/b?c#d") == "/a/b");
   CHECK(path_of("http://h:80/a?b") == "/a");
