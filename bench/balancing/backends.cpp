@@ -78,7 +78,7 @@ class Pool {
     watch(STDIN_FILENO, kStdin, 0);
     for (std::size_t i = 0; i < spec_.backends.size(); ++i) {
       backends_.push_back(std::make_unique<Backend>(spec_.backends[i], i + 1));
-      backends_[i]->agent.set_non_blocking();
+      backends_[i]->agent.set_blocking(false);
       watch(backends_[i]->agent.fd(), kAgent, i);
       if (spec_.backends[i].up) open_service(i);
     }
@@ -119,7 +119,7 @@ class Pool {
   void open_service(std::size_t i) {
     Backend& backend = *backends_[i];
     backend.service.emplace(backend.spec.service);
-    backend.service->set_non_blocking();
+    backend.service->set_blocking(false);
     watch(backend.service->fd(), kService, i);
   }
 
@@ -349,7 +349,7 @@ class Pool {
 
 int main(int argc, char** argv) try {
   if (argc != 2) return fmt::print(stderr, "usage: backends POOL-FILE\n"), 64;
-  farol::raise_and_read_limits();
+  farol::raise_and_read_limits(::geteuid());
   prctl(PR_SET_TIMERSLACK, 1);  // the default lets every wait end 50 us late
   std::ifstream file(argv[1]);
   if (!file) throw std::runtime_error(std::string(argv[1]) + ": cannot read it");

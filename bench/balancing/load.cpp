@@ -3,6 +3,7 @@
 // long-lived session does a request wait for the answer before it, and that wait counts as its own.
 //   load --target ADDR:PORT --start T …        T: CLOCK_MONOTONIC, seconds; see --help
 // Prints one line of JSON. A request that has no answer at the end counts with the time it has waited: too little.
+#include <unistd.h>
 #include <fmt/format.h>
 #include <sys/epoll.h>
 #include <sys/prctl.h>
@@ -246,7 +247,7 @@ int run(int argc, char** argv) {
   spec.targets = targets.size();
   std::vector<Address> addresses;
   for (const std::string& target : targets) addresses.push_back(parse_listen_address(target));
-  raise_and_read_limits();
+  raise_and_read_limits(::geteuid());
   prctl(PR_SET_TIMERSLACK, 1);  // the default lets every wait end 50 us late
   Load load(spec, std::move(addresses), start > 0 ? start : now_seconds() + 0.05, warm);
   load.run();

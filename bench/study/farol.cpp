@@ -120,7 +120,7 @@ void Farol::send_due_probes() {
       const bool spread = !due->estimates().rtt().sample().has_value();
       const double share = std::uniform_real_distribution<double>(spread ? 0.4 : 0.9, spread ? 1.0 : 1.1)(random_);
       rows.schedule_probe(*due, now() + from_seconds(to_seconds(timers_.probe_interval) * share));
-      request = due->make_probe(nonce, now(), timers_.probe_timeout);
+      request = rows.make_probe(*due, nonce, now(), timers_.probe_timeout);
       machine = machine_of(due->key.address);
     }
     if (world_.datagram_lost()) continue;

@@ -2,8 +2,11 @@
 
 #include <string>
 #include <string_view>
+#include <utility>
 
-#include "common/address.hpp"
+#include "common/snapshot.hpp"
+#include "dashboard/dashboard.hpp"
+#include "http/admin_access.hpp"
 #include "http/request_parser.hpp"
 #include "http/response.hpp"
 #include "http/server.hpp"
@@ -11,21 +14,18 @@
 
 namespace farol::proxy {
 
-/// The admin endpoint: health, the status as JSON, and the operator's word on a back-end. It has no users or passwords:
-/// who reaches the port may use it, so it listens on loopback unless told otherwise, and defends itself against the one
-/// stranger who gets there anyway, a web page in the operator's browser:
-///  - a change is a POST of application/json, which no HTML form can send, and a cross-site script not without asking;
-///  - a page whose own name was re-pointed to this address (DNS rebinding) is "same site" and needs no asking, but its
-///    name shows: on a loopback listener Host must be an IP address or localhost, and so must the Origin of every POST
-///    (browsers send it, curl and proxyctl do not, so those may use any name).
+/// The admin endpoint: dashboard, health, the status as JSON and as metrics, and the operator's word on a back-end. Who may
+/// ask is http::AdminAccess's to say.
 ///
-/// Owned by main; borrows the view, which must outlive it. Any thread.
+/// Owned by main; borrows the view and the dashboard, which must outlive it. Any thread.
 class Admin {
  public:
-  /// `listen` is the address that it is served on.
-  Admin(ProxyView& proxy, const Address& listen);
+  /// Without a dashboard there is no page.
+  Admin(ProxyView& proxy, http::AdminAccess access, dashboard::Dashboard* dashboard = nullptr);
 
   [[nodiscard]] http::Response respond(const http::Request& request) const;
+  /// From the next request on.
+  void change_access(http::AdminAccess access) { access_.set(std::move(access)); }
 
   /// What the HTTP server needs to serve it; the Admin must outlive it.
   [[nodiscard]] http::Responder responder() const;
@@ -38,12 +38,15 @@ class Admin {
   [[nodiscard]] http::Response readiness() const;
   [[nodiscard]] http::Response status() const;
   [[nodiscard]] http::Response decisions() const;
+  [[nodiscard]] http::Response metrics() const;
   [[nodiscard]] http::Response change_state(const http::Request& request, const std::string& backend) const;
+  [[nodiscard]] http::Response upgrade(const http::Request& request) const;
   [[nodiscard]] http::Response changed(const std::string& backend, AdminState wanted) const;
   [[nodiscard]] http::Response ambiguous(const std::string& backend) const;
 
   ProxyView& proxy_;
-  const bool loopback_;
+  Snapshot<http::AdminAccess> access_;
+  dashboard::Dashboard* const dashboard_;
 };
 
 }  // namespace farol::proxy

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "common/log.hpp"
+#include "common/snapshot.hpp"
 #include "proxy/backend_table.hpp"
 #include "proxy/notices.hpp"
 #include "proxy/tcp_checks.hpp"
@@ -22,19 +23,26 @@ class Alarms {
     std::uint64_t backend = 0;
     Address service;
   };
-  /// Looks at every row. `we_slept`: this process did not run for a while (stopped, machine suspended), so missing
-  /// packets prove nothing: outstanding probes are void and the alive period starts anew.
+  /// Looks at every row to which something is due. `we_slept`: this process did not run for a while (stopped, machine
+  /// suspended), so missing packets prove nothing: all outstanding probes are void and every alive period starts anew.
   std::vector<CheckToStart> tick(TimePoint now, bool we_slept);
   void check_done(const TcpChecks::Result& result, TimePoint now);
 
+  /// Other timers from now on. Any thread.
+  void change_timers(const MonitoringConfig& timers) { timers_.set(timers); }
+
  private:
   using Access = BackendTable::Access;
-  void probe_timeouts(const Access& rows, Backend& backend, TimePoint now, bool we_slept, Notices& notices) const;
-  void agent_alive(const Access& rows, Backend& backend, TimePoint now, bool we_slept, Notices& notices) const;
-  [[nodiscard]] std::optional<CheckToStart> due_check(Backend& backend, TimePoint now) const;
+  void probe_timeouts(const Access& rows, Backend& backend, const MonitoringConfig& timers, TimePoint now,
+                      bool we_slept, Notices& notices) const;
+  void agent_alive(const Access& rows, Backend& backend, const MonitoringConfig& timers, TimePoint now, bool we_slept,
+                   Notices& notices) const;
+  void forget(const Access& rows, Backend& backend, TimePoint now, Notices& notices) const;
+  [[nodiscard]] std::optional<CheckToStart> due_check(Backend& backend, const MonitoringConfig& timers,
+                                                      TimePoint now) const;
 
   BackendTable& table_;
-  const MonitoringConfig timers_;
+  Snapshot<MonitoringConfig> timers_;
   const Logger& log_;
 };
 

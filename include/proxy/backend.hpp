@@ -25,8 +25,8 @@ class Backend {
   // Constant after construction.
   const std::uint64_t id;
   const BackendKey key;
-  const std::string pool_name;
   const Source source;
+  std::string pool_name;  ///< changed only when the pool is given its name
   Pool* pool = nullptr;  ///< set by Pool::add()
 
   // As configured, set before it is first refreshed.
@@ -46,11 +46,12 @@ class Backend {
     AgentPath path;
     std::uint64_t boot_id = 0;
     Duration register_interval{};
+    std::optional<TimePoint> last_register;  ///< heard since it is known here
     TimePoint last_packet{};  ///< or the end of our own sleep, where that was later
     bool packet_since_check = false;  ///< since the last agent-alive check
     bool silent = false, listening = true;
     bool draining = false;  ///< by its own operator
-    bool leaving = false;   ///< it deregistered
+    bool leaving = false;   ///< it deregistered; without an agent: it is not configured any more
   };
   AgentInfo agent;
   std::optional<Contender> contender;
@@ -61,7 +62,7 @@ class Backend {
   /// Notes a packet of the agent: it is alive. Not `in_time`: a late answer, which does not end a row of lost probes.
   void heard(TimePoint now, bool in_time = true);
 
-  /// The next probe, remembered as outstanding from `now`.
+  /// The next probe, remembered as outstanding from `now`. A row of a table is asked by Access::make_probe().
   monitoring::ProbeRequest make_probe(std::uint64_t nonce, TimePoint now, Duration timeout);
 
   enum class Answer { taken, late, wrong_nonce };
@@ -83,14 +84,19 @@ class Backend {
 
   /// The agent-alive check: no packet since the last one makes it silent. True when that changed.
   bool check_alive();
-  /// No packet for so long that the row may go (agents only).
+  /// It has left, or its agent sent no packet for so long, that the row may go.
   [[nodiscard]] bool forgotten(TimePoint now, const MonitoringConfig& config) const;
+  [[nodiscard]] TimePoint forgotten_at(const MonitoringConfig& config) const;
+  /// Before this moment the alarms have nothing to do here, but for forgetting it. What brings it forward is to be
+  /// told to the table, by refresh() or look_by(); what puts it off is found out by looking.
+  [[nodiscard]] TimePoint next_alarm() const;
 
   // --- The service: what connects say.
-  enum class Check { unknown, accepted, refused };
+  enum class Check { unknown, accepted, refused };  ///< refused: or not answered
   Check check = Check::unknown;
-  bool check_running = false;
-  TimePoint next_check = TimePoint::max(), next_alive_check = TimePoint::max(), next_probe = TimePoint::max();
+  bool check_running = false, check_unanswered = false;
+  TimePoint next_check = TimePoint::max(), next_alive_check = TimePoint::max();
+  TimePoint next_probe = TimePoint::max(), next_look = TimePoint::max();  ///< the table's schedules'
 
   /// A static, silent, failing or not listening back-end is judged by TCP connects.
   [[nodiscard]] bool needs_check(TimePoint now) const;
@@ -102,7 +108,7 @@ class Backend {
 
   // --- Load and choice.
   AdminState admin = AdminState::ready;
-  std::uint64_t connections_failed = 0;
+  std::uint64_t connections_failed = 0, probes_answered = 0, probes_lost = 0;
   BackendSignals signals;
 
   /// Takes what relays counted since the last call, `ticks` ago.

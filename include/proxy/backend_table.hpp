@@ -5,7 +5,6 @@
 #include <map>
 #include <memory>
 #include <optional>
-#include <set>
 #include <string>
 #include <unordered_map>
 #include <utility>
@@ -18,6 +17,7 @@
 #include "proxy/backend.hpp"
 #include "proxy/connection_meter.hpp"
 #include "proxy/pool.hpp"
+#include "proxy/schedule.hpp"
 
 namespace farol::proxy {
 
@@ -40,6 +40,8 @@ class BackendTable {
   };
 
   explicit BackendTable(Options options);
+  /// Other rules from now on, for as many back-ends as before and with what is known of them.
+  void change_rules(Options options, TimePoint now);
   ~BackendTable();
   BackendTable(const BackendTable&) = delete;
   BackendTable& operator=(const BackendTable&) = delete;
@@ -49,16 +51,20 @@ class BackendTable {
 
   /// A back-end for one connection, or nothing.
   std::optional<Lease> acquire(Pool& pool, const Request& request);
-  /// True when someone in some pool may get connections, be it full at the moment; who is only a last resort does not
-  /// count.
+  /// Somebody in some pool may get connections, be it full at the moment; a last resort does not count.
   [[nodiscard]] bool ready(TimePoint now);
   /// Clients that wait for a back-end, in all pools.
   [[nodiscard]] std::size_t waiting();
   [[nodiscard]] std::vector<BackendStatus> status(TimePoint now);
+  [[nodiscard]] std::vector<PoolStatus> pools();
   /// The last decisions of every pool, the newest first.
   [[nodiscard]] std::vector<Decision> decisions();
-  ProxyView::Change set_state(const std::string& backend, AdminState state, TimePoint now);
-
+  ProxyView::Change set_state(const std::string& backend, AdminState state, TimePoint now,
+                              std::optional<Duration> close_over = {});
+  using Orders = std::map<BackendKey, AdminState>;
+  /// The operator's that hold, also for back-ends that are not there; an earlier life's come before there are any.
+  [[nodiscard]] Orders orders();
+  void take_orders(Orders orders);
   /// Brings up to date what changes by itself: to be called once in kTick.
   void tick(TimePoint now);
   /// The same for the pools that have not been looked at lately: a pool without connections is in no hurry.
@@ -70,7 +76,6 @@ class BackendTable {
 
   /// Changes whenever an agent joins, moves or leaves.
   [[nodiscard]] std::uint64_t membership_version() const { return membership_version_; }
-
   /// Rings when a probe became due earlier than the timer thought.
   [[nodiscard]] Bell& probe_bell() { return probe_bell_; }
 
@@ -79,23 +84,25 @@ class BackendTable {
   using Rows = std::map<std::uint64_t, std::unique_ptr<Backend>>;
 
   Pool& pool(std::uint32_t id, const std::string& name) REQUIRES(mutex_);
+  [[nodiscard]] Policy policy_of(const std::string& pool) const REQUIRES(mutex_);
   void refresh(Backend& backend, TimePoint now) REQUIRES(mutex_);
   void refresh_all(Pool& pool, TimePoint now) REQUIRES(mutex_);
   void publish(Backend& backend, Pool& pool, TimePoint now) REQUIRES(mutex_);
   void connect_failed(Backend& backend, TimePoint now);
   void closed_early(Backend& backend, TimePoint now);
 
-  const Options options_;
   Bell probe_bell_;
   std::atomic<std::uint64_t> membership_version_{0};
 
   Mutex mutex_;  ///< before a pool's own
+  Options options_ GUARDED_BY(mutex_);
   Rows rows_ GUARDED_BY(mutex_);
   std::unordered_map<Address, Backend*> by_peer_ GUARDED_BY(mutex_);
   std::map<BackendKey, Backend*> by_key_ GUARDED_BY(mutex_);
   std::map<std::uint32_t, Pool> pools_ GUARDED_BY(mutex_);
-  std::set<std::pair<TimePoint, std::uint64_t>> probes_ GUARDED_BY(mutex_);  ///< (due, row): the timer's heap
+  Schedule probes_ GUARDED_BY(mutex_){&Backend::next_probe}, looks_ GUARDED_BY(mutex_){&Backend::next_look};
   std::uint64_t next_id_ GUARDED_BY(mutex_) = 1;
+  Orders orders_ GUARDED_BY(mutex_);  ///< but for those to be ready
 };
 
 /// The central word of the report, see docs/GLOSSARY.md.
@@ -123,6 +130,9 @@ class Lease {
   void connect_failed(TimePoint now) const { table_->connect_failed(*backend_, now); }
   /// The back-end accepted the connection and ended it before its first byte.
   void closed_early(TimePoint now) const { table_->closed_early(*backend_, now); }
+  /// The connection stands, or has ended after having carried so much. Counted.
+  void connected(TimePoint now);
+  void ended(std::uint64_t bytes_in, std::uint64_t bytes_out, Duration session) const;
   /// For the relays.
   [[nodiscard]] ConnectionMeter& meter() { return meter_; }
   [[nodiscard]] const ConnectionMeter& meter() const { return meter_; }

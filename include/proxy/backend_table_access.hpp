@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <vector>
 
 #include "proxy/backend_table.hpp"
 
@@ -26,6 +27,8 @@ class BackendTable::Access {
   void index_peer(Backend& backend, const Address& peer, TimePoint now) const;
   /// The agent has left this row: no new connections, no probes; it goes with its last connection.
   void leave(Backend& backend, TimePoint now) const;
+  /// The same for good: another back-end may have its key from now on.
+  void retire(Backend& backend, TimePoint now) const;
   /// False while it has connections: nothing happens then.
   bool remove(Backend& backend) const;
   /// Something in the row has changed: brings its standing in the choice up to date.
@@ -35,8 +38,18 @@ class BackendTable::Access {
   [[nodiscard]] TimePoint next_probe() const;
   /// The row whose probe is due; it leaves the schedule.
   [[nodiscard]] Backend* take_due_probe(TimePoint now) const;
+  /// The next probe, at whose time-out the alarms look.
+  [[nodiscard]] monitoring::ProbeRequest make_probe(Backend& backend, std::uint64_t nonce, TimePoint now,
+                                                    Duration timeout) const;
+
+  /// The alarms are to look at the row at `due` at the latest. refresh() sees to what the row itself says.
+  void look_by(Backend& backend, TimePoint due) const;
+  /// The rows that are to be looked at; each leaves the schedule.
+  [[nodiscard]] std::vector<Backend*> take_due_looks(TimePoint now) const;
 
  private:
+  void give_up_key(const Backend& backend) const;
+
   BackendTable& table_;
 };
 

@@ -55,6 +55,8 @@ struct Config {
   std::string user;                        ///< whom to become when started as root; empty: farol, else nobody
   std::vector<Cidr> allow;                 ///< empty: everyone with a key, else loopback, private and link-local
   std::optional<Address> admin = Address::ipv4(0x7f000001, 8404);
+  std::string admin_token_file;            ///< what a change through it must show; empty: only from loopback
+  std::vector<std::string> admin_names;    ///< that it may be called by
   CommonOptions common;
 };
 

@@ -39,6 +39,7 @@ class Estimates {
   [[nodiscard]] const LossWindow& loss() const { return loss_window_; }
   [[nodiscard]] const monitoring::Load& load() const { return load_; }
   [[nodiscard]] bool has_report() const { return report_at_.has_value(); }
+  [[nodiscard]] std::optional<TimePoint> report_at() const { return report_at_; }
   /// Our connections on which a reply flowed in the last tick.
   [[nodiscard]] std::uint32_t flowing() const { return flowing_; }
 

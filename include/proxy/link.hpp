@@ -21,7 +21,7 @@ class Link final : public Supervised {
     Duration user{};  ///< a peer that has not answered for this long is gone; zero: never
     Duration lifetime{};  ///< of a session, whatever it does; zero: any
   };
-  enum class End : std::uint8_t { open, timed_out, server_gone, too_old, cut };
+  enum class End : std::uint8_t { open, timed_out, server_gone, too_old, drained, cut };
   enum class Side : std::uint8_t { client, server };
 
   /// The limits outlive it.
@@ -68,12 +68,19 @@ class Link final : public Supervised {
   void finish(bool reset_server);
   [[nodiscard]] End end() const { return end_.load(); }
 
+  /// True again and again once the session is being ended.
   bool expired(TimePoint now) override;
+  /// Ends the session: wakes both relays, which do nothing more. A side that bytes were under way to sees a reset, for a
+  /// FIN would pass for the end of the stream; the other one sees a FIN. To be repeated until they have ended.
   void cut(bool timed_out) override;
 
  private:
   static constexpr std::uint8_t kHalfClosed = 1, kClientClosed = 2;  ///< bits of closed_
+  static constexpr std::uint8_t kCutClient = 4, kCutServer = 8;      ///< in the middle of what was under way to it
 
+  enum class Ending : std::uint8_t { fin, reset, reset_now };
+  [[nodiscard]] Ending ending(const Channel& sink, const Channel& source, std::uint8_t cut_in_the_middle);
+  static void end_side(const Channel& side, Ending how);
   [[nodiscard]] bool too_old(TimePoint now) const;
   [[nodiscard]] Duration limit(bool half_closed) const;
   bool silent(TimePoint now);

@@ -5,17 +5,19 @@
 
 #include "common/address.hpp"
 #include "common/log.hpp"
+#include "common/snapshot.hpp"
 #include "monitoring/monitoring_socket.hpp"
 #include "proxy/backend_table.hpp"
 #include "proxy/challenge.hpp"
 #include "proxy/counters.hpp"
 #include "proxy/notices.hpp"
+#include "proxy/strangers.hpp"
 
 namespace farol::proxy {
 
 /// Who may be in the table: the rules for every packet an agent can send (docs/PROTOCOL.md, "The proxy's duties").
 /// A Register is a hint and buys one probe; only the answer to a probe, with the right nonce from the right source,
-/// changes the table. No sockets and no clock in here. Called by the receiver thread alone, but for challenge(); borrows
+/// changes the table. No sockets and no clock in here. Called by the receiver thread alone, but where it is said; borrows
 /// table, counters and log.
 class Membership {
  public:
@@ -26,6 +28,8 @@ class Membership {
   };
 
   Membership(BackendTable& table, Options options, Counters& counters, const Logger& log);
+  /// Other rules from now on; who is in stays in. Any thread.
+  void change_rules(Options options) { options_.set(std::move(options)); }
 
   /// Applies one packet; the result, if any, is to be sent back.
   std::optional<monitoring::Envelope> handle(const monitoring::Envelope& received, TimePoint now);
@@ -33,6 +37,8 @@ class Membership {
   [[nodiscard]] std::optional<monitoring::Envelope> challenge(const AgentPath& agent, TimePoint now) const;
   /// Counts a datagram that was no packet, or a packet that was not taken; logs at most one a second.
   void drop(monitoring::DropReason reason, const Address& peer, TimePoint now);
+  /// What is told of datagrams that led to nothing, and who may register. Any thread.
+  void fill(MonitoringStatus& status, TimePoint now) const;
 
  private:
   using Access = BackendTable::Access;
@@ -52,8 +58,9 @@ class Membership {
   [[nodiscard]] bool is_loop(const Address& service) const;
 
   BackendTable& table_;
-  const Options options_;
+  Snapshot<Options> options_;
   Counters& counters_;
+  Strangers strangers_;
   const Logger& log_;
   const Challenge challenge_;
   RateLimit drop_log_{std::chrono::seconds(1)};

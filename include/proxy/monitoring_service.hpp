@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <random>
 
 #include "common/heartbeats.hpp"
@@ -27,10 +28,19 @@ class MonitoringService {
   MonitoringService(const MonitoringService&) = delete;
   MonitoringService& operator=(const MonitoringService&) = delete;
 
-  /// Ends the threads, then tells every agent that this proxy leaves, so that they look for its successor at once.
-  void stop();
+  /// Other timers from now on; whose next probe would be later than that is asked within the interval. Any thread.
+  void change_timers(const MonitoringConfig& timers);
+
+  /// On: does nothing until it is off again; what was missed then counts as if this process had slept. Any thread.
+  void pause(bool on) { paused_ = on; }
+
+  enum class Farewell { none, told };
+  /// Ends the threads, then tells every agent that this proxy leaves, so that they look for its successor at once; unless
+  /// somebody follows it that they will not tell from it.
+  void stop(Farewell farewell = Farewell::told);
 
  private:
+  bool sit_out(Heartbeats::Pulse& pulse);
   void receive_all();
   void probe_all();
   void watch_all();
@@ -45,9 +55,10 @@ class MonitoringService {
   Alarms alarms_;           ///< the alarm thread's alone
   TcpChecks checks_;        ///< likewise
   std::minstd_rand random_{std::random_device{}()};  ///< the timer's alone
-  const MonitoringConfig timers_;
+  Snapshot<MonitoringConfig> timers_;
   const Logger& log_;
   Heartbeats* const heartbeats_;  ///< all three threads are vital
+  std::atomic<bool> paused_{false};
   StopEvent stop_;
   Thread receiver_, timer_, alarm_;
 };

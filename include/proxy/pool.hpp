@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <cstdint>
 #include <list>
@@ -10,6 +11,7 @@
 #include "common/spin_mutex.hpp"
 #include "proxy/decision.hpp"
 #include "proxy/policy.hpp"
+#include "proxy/pool_meters.hpp"
 #include "proxy/signals.hpp"
 #include "proxy/waiter.hpp"
 #include "proxy/weighted.hpp"
@@ -28,6 +30,7 @@ struct Standing {
   std::uint32_t most = 0;     ///< own connections at once; 0: no limit
   std::uint32_t flowing = 0;  ///< connections on which a reply flowed in the last tick
   Explained told;             ///< for explanations; components without own load
+  std::optional<TimePoint> reported_at;  ///< by its agent; the same
 };
 
 /// The back-ends of one pool as the choice sees them: contiguous arrays under a lock that is held for one scan.
@@ -39,8 +42,8 @@ class Pool {
  public:
   Pool(std::string name, Policy policy, const WeightedConfig& config, std::size_t capacity);
 
-  std::string name;   ///< this and the next six: under the table's lock
-  const Policy policy;
+  std::string name;   ///< this and the next six: under the table's lock; changed, as the policy is, under both
+  Policy policy;
   std::vector<Backend*> members;
   PoolView view;      ///< what members are compared with
   double report_mean = 0;  ///< the report's scores: what one without a report counts as
@@ -48,6 +51,7 @@ class Pool {
   bool settled = false;  ///< somebody has been in it for longer than a slow start: newcomers start slowly
 
   ChangedSet changed;
+  PoolMeters meters;
 
   /// Chooses one and counts the connection as open and owed. Who waits already goes first.
   std::optional<Choice> choose(const Request& request);
@@ -65,6 +69,10 @@ class Pool {
   void serve(TimePoint now);
   [[nodiscard]] std::size_t waiting() const noexcept { return waiting_.load(); }
 
+  /// Other rules, for the same back-ends. What they have published is to be published anew.
+  void change_rules(Policy next, const WeightedConfig& config);
+  /// The name of one that was known by its id alone.
+  void call(const std::string& known_as);
   void add(Backend& backend);
   /// False while it has connections: nothing is removed then.
   bool remove(Backend& backend);
@@ -72,6 +80,8 @@ class Pool {
   /// No connection was open at the last look.
   [[nodiscard]] bool idle();
   [[nodiscard]] std::uint64_t times_chosen(const Backend& backend);
+  /// Choices so far, by Reason; never fall. `nobody`: each time that a client asked in vain.
+  [[nodiscard]] std::array<std::uint64_t, kReasons> choices();
   /// The last decisions that were kept, the newest first: all of them when there are few, some when there are many.
   [[nodiscard]] std::vector<Decision> decisions();
 
@@ -87,21 +97,25 @@ class Pool {
   void expose(Tier tier) REQUIRES(mutex_);
   void expose_best_tier() REQUIRES(mutex_);
   void set_tier(std::size_t slot, Tier tier) REQUIRES(mutex_);
-  std::optional<Choice> choose_now(const Request& request) REQUIRES(mutex_);
+  std::optional<Choice> choose_now(const Request& request, bool queued) REQUIRES(mutex_);
+  [[nodiscard]] Reason reason(const Request& request, std::size_t slot, double runner_up, bool queued) const
+      REQUIRES(mutex_);
   std::optional<Pick> pick(const Request& request) REQUIRES(mutex_);
   std::optional<Pick> pick_untried(const Request& request) REQUIRES(mutex_);
   [[nodiscard]] bool full(std::size_t slot) const REQUIRES(mutex_);
   [[nodiscard]] bool worth_waiting(const Request& request) const REQUIRES(mutex_);
   void serve_queue(TimePoint now) REQUIRES(mutex_);
-  void tell(const Request& request, std::size_t chosen) REQUIRES(mutex_);
-  [[nodiscard]] Explained explain(std::size_t slot) const REQUIRES(mutex_);
-  [[nodiscard]] std::vector<Explained> explain_all(std::size_t chosen, std::size_t most) const REQUIRES(mutex_);
+  [[nodiscard]] double rated(const Standing& standing, BackendSignals::Connections own) const REQUIRES(mutex_);
+  void tell(const Request& request, std::size_t chosen, Reason reason) REQUIRES(mutex_);
+  [[nodiscard]] Verdict verdict(const Request& request, std::size_t slot) const REQUIRES(mutex_);
+  [[nodiscard]] Explained explain(const Request& request, std::size_t slot) const REQUIRES(mutex_);
+  [[nodiscard]] std::vector<Explained> explain_all(const Request& request, std::size_t chosen, std::size_t most) const
+      REQUIRES(mutex_);
   bool worth_keeping(TimePoint now) REQUIRES(mutex_);
-  void keep(std::size_t chosen, TimePoint now) REQUIRES(mutex_);
-
-  const WeightedConfig& config_;
+  void keep(const Request& request, std::size_t chosen, Reason reason) REQUIRES(mutex_);
 
   SpinMutex mutex_;
+  WeightedConfig config_ GUARDED_BY(mutex_);
   // One entry per back-end in each, at the slot that its signals name.
   std::vector<double> key_ GUARDED_BY(mutex_);  ///< kNotNow outside the exposed tier
   std::vector<std::uint64_t> chosen_at_ GUARDED_BY(mutex_);
@@ -115,6 +129,7 @@ class Pool {
   Tier exposed_ GUARDED_BY(mutex_) = Tier::primary;  ///< the earliest tier with somebody in it
   std::size_t in_tier_[4] GUARDED_BY(mutex_) = {};
   std::uint64_t choices_ GUARDED_BY(mutex_) = 0;
+  std::array<std::uint64_t, kReasons> by_reason_ GUARDED_BY(mutex_) = {};
 
   std::list<Waiter*> queue_ GUARDED_BY(mutex_);
   std::atomic<std::size_t> waiting_{0};  ///< its length: who ends a connection looks at this first, without the lock

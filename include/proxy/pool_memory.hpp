@@ -1,5 +1,7 @@
 #pragma once
 
+#include <atomic>
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -30,6 +32,8 @@ class PoolMemory {
 
   /// Writes what has changed of late and ends the thread.
   void stop();
+  /// Ends the thread; the file is somebody else's from now on.
+  void give_up_file();
 
  private:
   void load();
@@ -48,6 +52,7 @@ class PoolMemory {
   std::optional<std::uint64_t> saved_version_;  ///< of the membership, that is in the file
   std::string saved_;
   bool failing_ = false;
+  std::atomic<bool> may_save_{true};
   StopEvent stop_;
   Thread thread_;
 };

@@ -14,7 +14,7 @@ namespace farol::proxy {
 enum class RelayEnd : std::uint8_t {
   eof,            ///< the source closed its half; everything was passed on and so was the close
   source_failed,  ///< the source was reset; everything that came before was passed on
-  sink_failed,    ///< the sink takes no more
+  sink_failed,    ///< the sink takes no more, or the session is cut
 };
 
 /// One direction of a session. Belongs to the thread that runs its relay; `bytes` may be read by all, `end` after the

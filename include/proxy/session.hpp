@@ -8,6 +8,7 @@
 
 #include "common/io.hpp"
 #include "common/log.hpp"
+#include "common/snapshot.hpp"
 #include "proxy/backend_table.hpp"
 #include "proxy/counters.hpp"
 #include "proxy/link.hpp"
@@ -16,7 +17,7 @@
 
 namespace farol::proxy {
 
-/// What every session borrows. Constant while sessions run; owned by main.
+/// What a session goes by: it keeps the one that held when its client was accepted. What it refers to outlives it.
 struct SessionContext {
   BackendTable& table;
   Counters& counters;
@@ -33,18 +34,27 @@ struct SessionContext {
   SourceLimit* sources = nullptr;  ///< none: each may have as many connections as it likes
 };
 
+using ContextPointer = Snapshot<SessionContext>::Pointer;
+
+/// A client, and what its session goes by.
+struct Served : Accepted {
+  ContextPointer context;
+};
+
 /// One client connection from accept to close (the report's TrataClienteTCP): choose a back-end, connect, relay both
 /// ways, account, log. Lives in its coroutine's frame.
 class Session final : private Relayed {
  public:
-  static Task<> serve(Io& io, Accepted client, const SessionContext& context);
+  static Task<> serve(Io& io, Served client);
 
  private:
   /// Why a client was not served.
   enum class Refusal : std::uint8_t;
 
   /// `client` lives as long as the session.
-  Session(Io& io, Accepted& client, const SessionContext& context);
+  Session(Io& io, Served& client);
+
+  [[nodiscard]] const SessionContext& context() const { return *client_.context; }
 
   /// Without a lease afterwards no back-end was reached.
   Task<> connect(Io& io, Supervision& supervision);
@@ -58,12 +68,12 @@ class Session final : private Relayed {
   void judge_server() const;
   [[nodiscard]] bool must_settle() const;
   Task<> delivered(Io& io, Channel& channel, TimePoint deadline);
+  void account() const;
   void log_end() const;
   void log_candidates(const std::vector<Explained>& candidates) const;
   [[nodiscard]] std::string cause() const;
 
-  const SessionContext& context_;
-  const Accepted& client_;  ///< without its socket
+  const Served& client_;  ///< without its socket
   const TimePoint started_;
   std::optional<Lease> lease_;  ///< once a back-end was reached
   int retries_ = 0;
@@ -72,6 +82,6 @@ class Session final : private Relayed {
 };
 
 /// The engine's handler: a Session as a coroutine, for a client whose source has not too many already.
-Task<> serve_client(Io& io, Accepted client, const SessionContext& context);
+Task<> serve_client(Io& io, Accepted client, ContextPointer context);
 
 }  // namespace farol::proxy

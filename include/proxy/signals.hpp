@@ -9,6 +9,7 @@
 #include <memory>
 
 #include "common/clock.hpp"
+#include "proxy/pool_meters.hpp"
 
 namespace farol::proxy {
 
@@ -46,7 +47,7 @@ class ChangedSet {
   const std::unique_ptr<Word[]> words_;
 };
 
-/// What the relays tell of one back-end, without a lock: counters on a cache line of its own. Written by every thread
+/// What the relays tell of one back-end, without a lock: counters on one cache line that is theirs alone. Written by every thread
 /// that serves a connection to it, read by choices and by the tick. Owned by the back-end's row.
 class alignas(64) BackendSignals {
  public:
@@ -67,16 +68,37 @@ class alignas(64) BackendSignals {
   void owes() noexcept { connections_.fetch_add(kOwed); }
   void paid() noexcept { connections_.fetch_sub(kOwed); }
 
+  /// Its connections are to be closed, each at a moment of its own within `over` from `now` on.
+  void close_all(TimePoint now, Duration over) noexcept {
+    const auto from = static_cast<std::uint64_t>(now.time_since_epoch() / kGrain) + 1;
+    closing_.store(from << 32 | static_cast<std::uint32_t>(over / kGrain), std::memory_order_relaxed);
+  }
+  void close_none() noexcept { closing_.store(0, std::memory_order_relaxed); }
+  /// The moment has come for the connection that drew `lot`.
+  [[nodiscard]] bool closes(TimePoint now, std::uint32_t lot) const noexcept {
+    const std::uint64_t closing = closing_.load(std::memory_order_relaxed);
+    if (closing == 0) return false;
+    const auto since = now.time_since_epoch() - kGrain * static_cast<std::int64_t>((closing >> 32) - 1);
+    return since >= kGrain * static_cast<std::uint32_t>(closing) * (lot * 0x1p-32);
+  }
+
   /// One of them has changed: the next choice in the pool looks at it again.
   void mark() noexcept { changed->mark(slot.load(std::memory_order_relaxed)); }
 
   std::atomic<std::uint32_t> slot{0};  ///< its place in the pool
+
+ private:
+  std::atomic<std::uint32_t> flowing_{0};
+
+ public:
   ChangedSet* changed = nullptr;       ///< the pool's; set before the first choice
+  PoolMeters* meters = nullptr;        ///< likewise
 
   /// A first byte came after `time`. Added to each is a millisecond: below that it is scheduling that differs, not load.
   void first_byte(Duration time) noexcept {
     const double us = 1000 + std::max(0.0, std::chrono::duration<double, std::micro>(time).count());
     first_bytes_.fetch_add(kOne + static_cast<std::uint64_t>(std::log(us) * kScale), std::memory_order_relaxed);
+    if (meters != nullptr) meters->first_byte.observe(time);
   }
   /// Bytes flowed from it on one connection in another tick than its reply began.
   void flowed() noexcept { flowing_.fetch_add(1, std::memory_order_relaxed); }
@@ -92,14 +114,26 @@ class alignas(64) BackendSignals {
   }
   std::uint32_t take_flowing() noexcept { return flowing_.exchange(0, std::memory_order_relaxed); }
 
+  /// What one connection carried, at its end but before closed().
+  void carried(std::uint64_t in, std::uint64_t out) noexcept {
+    bytes_in_.fetch_add(in, std::memory_order_relaxed);
+    bytes_out_.fetch_add(out, std::memory_order_relaxed);
+  }
+  [[nodiscard]] std::uint64_t bytes_in() const noexcept { return bytes_in_.load(std::memory_order_relaxed); }
+  [[nodiscard]] std::uint64_t bytes_out() const noexcept { return bytes_out_.load(std::memory_order_relaxed); }
+
  private:
+  static constexpr std::chrono::milliseconds kGrain{64};
+  std::atomic<std::uint64_t> closing_{0};  ///< in grains: from when, plus one, above; over how long below; 0: nobody
+
   static constexpr std::uint64_t kOpen = 1, kOwed = std::uint64_t{1} << 32;
   std::atomic<std::uint64_t> connections_{0};
 
   static constexpr std::uint64_t kOne = std::uint64_t{1} << 48;  ///< count above, sum of logarithms below: one addition
   static constexpr double kScale = 1 << 20;
   std::atomic<std::uint64_t> first_bytes_{0};
-  std::atomic<std::uint32_t> flowing_{0};
+  std::atomic<std::uint64_t> bytes_in_{0}, bytes_out_{0};
 };
+static_assert(sizeof(BackendSignals) == 64);
 
 }  // namespace farol::proxy

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <unordered_map>
@@ -36,11 +37,13 @@ class SourceLimit {
   };
   Share enter(const Address& client);
   [[nodiscard]] std::size_t sources();
+  /// From now on; those beyond it stay.
+  void change(std::uint32_t most) { most_.store(most, std::memory_order_relaxed); }
 
  private:
   void leave(const Address& source);
 
-  const std::uint32_t most_;
+  std::atomic<std::uint32_t> most_;
   SpinMutex mutex_;
   std::unordered_map<Address, std::uint32_t> here_ GUARDED_BY(mutex_);
 };

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -7,6 +8,8 @@
 
 #include "common/address.hpp"
 #include "common/clock.hpp"
+#include "common/histogram.hpp"
+#include "proxy/monitoring_status.hpp"
 
 namespace farol::proxy {
 
@@ -51,7 +54,17 @@ struct BackendStatus {
   std::size_t connections_active = 0;
   std::size_t connections_most = 0;     ///< that it may have at once; 0: no limit
   std::uint64_t connections_total = 0, connections_failed = 0;
+  std::uint64_t bytes_in = 0, bytes_out = 0;  ///< of connections that have ended: from clients, to clients
+  std::uint64_t probes_sent = 0, probes_answered = 0, probes_lost = 0;
   Duration ejected_for{};               ///< how much longer; zero when not ejected
+  AdminState ordered = AdminState::ready;  ///< by the operator
+  bool agent_silent = false;
+  bool service_failed = false;          ///< the last check of it was refused or not answered
+  bool service_unanswered = false;      ///< of these: not answered
+  bool backup = false;
+  Address agent;                        ///< where it is reached; unspecified without one
+  std::optional<Duration> register_age;  ///< since its last Register, if one was heard since it is known
+  bool listening = true;                ///< by the agent's word something listens on the service's port
   std::uint64_t conflicts = 0;          ///< times a second live agent claimed this identity
 };
 
@@ -60,7 +73,17 @@ struct Counter {
   std::uint64_t count = 0;
 };
 
+/// What is told of a pool as a whole: its counters stay when a back-end leaves.
+struct PoolStatus {
+  std::string name, policy;
+  std::size_t waiting = 0;  ///< clients, for a back-end
+  std::vector<Counter> decisions;  ///< by reason
+  std::uint64_t connect_failures = 0, probes_lost = 0;
+  HistogramCounts connect_time, session_time, first_byte, probe_rtt;
+};
+
 struct ProxyStatus {
+  std::chrono::system_clock::time_point started{};
   Duration uptime{};
   std::string engine, policy;
   std::size_t connections_active = 0;
@@ -70,13 +93,28 @@ struct ProxyStatus {
   std::vector<Counter> rejected;            ///< clients closed without a back-end, by reason
   std::uint64_t bytes_in = 0, bytes_out = 0;  ///< from clients, to clients
   std::vector<Counter> dropped_packets;     ///< monitoring datagrams not taken, by reason
+  MonitoringStatus monitoring;
+  std::size_t queue_most = 0;               ///< that may wait at once, in each pool
+  std::size_t threads_most = 0;             ///< that this process may have
+  std::size_t descriptors_most = 0;         ///< likewise
+  std::size_t connections_fit = 0;          ///< that these limits carry
+  std::string bound_by;                     ///< the limit that keeps it from being more
+  std::uint64_t log_lines_dropped = 0;
   bool ready = false;                       ///< a back-end can be chosen
   bool draining = false;                    ///< the proxy itself is stopping
+  std::uint64_t reloads_done = 0, reloads_failed = 0;  ///< of its configuration
+  std::vector<PoolStatus> pools;
   std::vector<BackendStatus> backends;
 };
 
 const char* to_string(Source source);
 const char* to_string(State state);
+const char* to_string(AdminState state);
+
+struct UpgradeOutcome {
+  std::int64_t process = 0;  ///< that serves now; 0: none does
+  std::string failure;       ///< why
+};
 
 struct Decision;
 
@@ -88,8 +126,11 @@ class ProxyView {
   /// Choices of late, the newest first.
   [[nodiscard]] virtual std::vector<Decision> decisions() const = 0;
   enum class Change { done, unknown_backend, ambiguous };
-  /// `backend` is "address:port" with "/pool" behind it where that is not unique.
-  virtual Change set_state(const std::string& backend, AdminState state) = 0;
+  /// `backend` is "address:port" with "/pool" behind it where that is not unique. `close_over`: its connections are closed
+  /// one by one, spread over so long; without it they may stay.
+  virtual Change set_state(const std::string& backend, AdminState state, std::optional<Duration> close_over) = 0;
+  /// Lets a new process of the program follow this one. Returns when that serves, or does not.
+  virtual UpgradeOutcome upgrade() = 0;
 };
 
 }  // namespace farol::proxy

@@ -11,6 +11,10 @@ namespace farol::proxy {
 /// Times are milliseconds (uptime_s: seconds), loss, cpu and memory are shares from 0 to 1. Pure.
 std::string status_json(const ProxyStatus& status);
 
+/// Of the same what is sent on with every change: the whole without its lists, and one back-end.
+nlohmann::json summary_json(const ProxyStatus& status);
+nlohmann::json backend_json(const BackendStatus& backend);
+
 /// {"rtt": …, "tcp": …, …}, rounded.
 nlohmann::json components_json(const ScoreComponents& components);
 /// Three decimals: what a reader can use, and no "0.30000000000000004".

@@ -15,10 +15,12 @@ namespace farol::proxy {
 /// alone.
 class TcpChecks {
  public:
-  enum class Outcome { accepted, refused, not_tried };
+  /// `unreachable`: no answer in time, or the network says so. `not_tried`: we had no socket or port for it, which says
+  /// nothing of the service.
+  enum class Outcome { accepted, refused, unreachable, not_tried };
   struct Result {
     std::uint64_t backend = 0;
-    Outcome outcome = Outcome::refused;  ///< not_tried: we had no socket or port for it, which says nothing of it
+    Outcome outcome = Outcome::refused;
   };
 
   /// Starts one; its result comes from collect() by `deadline` at the latest.

@@ -3,9 +3,12 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 
+#include "common/metrics_page.hpp"
+#include "common/process_figures.hpp"
 #include "common/program.hpp"
 #include "http/text.hpp"
 #include "proxy/decisions_json.hpp"
+#include "proxy/metrics_text.hpp"
 #include "proxy/status_json.hpp"
 
 namespace farol::proxy {
@@ -18,12 +21,21 @@ using nlohmann::json;
 constexpr std::size_t kBodyBytes = 4 * 1024;
 constexpr std::string_view kBackends = "/api/v1/backends/";
 constexpr std::string_view kState = "/state";
+constexpr std::string_view kUpgrade = "/api/v1/upgrade";
+constexpr double kLongestClosing = 7 * 24 * 3600;  ///< seconds
 constexpr std::string_view kIndex =
-    "GET  /healthz         200 while the process lives\n"
-    "GET  /readyz          200 when a back-end can be chosen, else 503\n"
-    "GET  /api/v1/status   everything, as JSON\n"
+    "GET  /                    the dashboard, for a browser\n"
+    "GET  /api                 this list\n"
+    "GET  /healthz             200 while the process lives\n"
+    "GET  /readyz              200 when a back-end can be chosen, else 503\n"
+    "GET  /api/v1/status       everything, as JSON\n"
     "GET  /api/v1/decisions    which back-ends were chosen of late, and why\n"
-    "POST /api/v1/backends/ADDRESS:PORT[/POOL]/state   {\"state\": \"drain\" | \"ready\" | \"maint\"}";
+    "GET  /metrics             the figures, for Prometheus\n"
+    "GET  /api/v1/events       everything, then what changes, once a second (server-sent events)\n"
+    "GET  /api/v1/history?backend=ADDRESS:PORT/POOL    the last 15 minutes of one back-end, as JSON\n"
+    "POST /api/v1/backends/ADDRESS:PORT[/POOL]/state   {\"state\": \"drain\" | \"ready\" | \"maint\"}; with\n"
+    "     \"close_over_s\": 30 besides, the back-end's connections are closed, spread over half a minute\n"
+    "POST /api/v1/upgrade  a new process of the program takes over the sockets; answered when it serves";
 
 Response json_response(int code, const json& content) {
   // A pool's name may hold any byte; a JSON text may not.
@@ -38,44 +50,37 @@ Response wrong_method(const char* allowed) {
   return failure(405, std::string("want ") + allowed).add("Allow", allowed);
 }
 
-/// An IP address or localhost: a name that no stranger can point here.
-bool is_own_name(std::string_view host) {
-  return http::same_word(host, "localhost") || Address::parse_ip(host).has_value();
+Response failure(const http::AdminAccess::Refusal& refusal) {
+  Response response = failure(refusal.status, refusal.words);
+  if (refusal.status == 401) response.add("WWW-Authenticate", "Bearer");
+  return response;
 }
 
-/// `Origin: http://127.0.0.1:8404`; "null" and everything odd is a stranger.
-bool is_own_origin(std::string_view origin) {
-  const auto scheme = origin.find("://");
-  return scheme != std::string_view::npos && is_own_name(http::host_of(origin.substr(scheme + 3)));
-}
+struct Order {
+  AdminState state = AdminState::ready;
+  std::optional<Duration> close_over;
+};
 
-bool is_json(std::string_view content_type) {
-  content_type = content_type.substr(0, content_type.find(';'));
-  while (!content_type.empty() && content_type.back() == ' ') content_type.remove_suffix(1);
-  return http::same_word(content_type, "application/json");
-}
-
-std::optional<AdminState> wanted_state(const std::string& body) {
+std::optional<Order> understood(const std::string& body) {
   const json parsed = json::parse(body, nullptr, false);
-  if (!parsed.is_object() || parsed.size() != 1) return std::nullopt;
-  const auto state = parsed.find("state");
-  if (state == parsed.end()) return std::nullopt;
-  if (*state == "drain") return AdminState::drain;
-  if (*state == "ready") return AdminState::ready;
-  if (*state == "maint") return AdminState::maint;
-  return std::nullopt;
-}
-
-const char* to_string(AdminState state) {
-  switch (state) {
-    case AdminState::ready:
-      return "ready";
-    case AdminState::drain:
-      return "drain";
-    case AdminState::maint:
-      return "maint";
+  if (!parsed.is_object()) return std::nullopt;
+  Order order;
+  bool named = false;
+  for (const auto& [key, value] : parsed.items()) {
+    if (key == "state") {
+      for (const AdminState state : {AdminState::ready, AdminState::drain, AdminState::maint})
+        if (value == to_string(state)) {
+          order.state = state;
+          named = true;
+        }
+    } else if (key == "close_over_s" && value.is_number() && value >= 0 && value <= kLongestClosing) {
+      order.close_over = from_seconds(value.get<double>());
+    } else {
+      return std::nullopt;
+    }
   }
-  return "?";
+  const bool contradicts = order.close_over && order.state == AdminState::ready;
+  return named && !contradicts ? std::optional(order) : std::nullopt;
 }
 
 std::string full_name(const BackendStatus& backend) {
@@ -96,8 +101,8 @@ std::optional<std::string> named_backend(std::string_view path) {
 
 }  // namespace
 
-Admin::Admin(ProxyView& proxy, const Address& listen)
-    : proxy_(proxy), loopback_(Cidr::parse("127.0.0.0/8").contains(listen) || Cidr::parse("::1").contains(listen)) {}
+Admin::Admin(ProxyView& proxy, http::AdminAccess access, dashboard::Dashboard* dashboard)
+    : proxy_(proxy), access_(std::move(access)), dashboard_(dashboard) {}
 
 http::Responder Admin::responder() const {
   return http::at_once([this](const Request& request) { return respond(request); });
@@ -110,13 +115,11 @@ http::Limits Admin::limits() {
 }
 
 Response Admin::respond(const Request& request) const {
-  const auto host = request.field("Host");
-  if (loopback_ && !host.empty() && !is_own_name(http::host_of(host)))
-    return failure(403, "the Host field must be an IP address or localhost here (it guards against DNS rebinding)");
+  if (const auto refusal = access_.get()->refuses(request)) return failure(*refusal);
   const auto path = http::path_of(request.target);
   Response response =
       path ? route(request, *path) : failure(400, "the target must be a path (want GET /api/v1/status)");
-  response.add("Cache-Control", "no-store");
+  if (response.field("Cache-Control").empty()) response.add("Cache-Control", "no-store");
   return response;
 }
 
@@ -124,14 +127,19 @@ Response Admin::route(const Request& request, std::string_view path) const {
   const bool reading = request.method == "GET" || request.method == "HEAD";
   if (const auto backend = named_backend(path))
     return request.method == "POST" ? change_state(request, *backend) : wrong_method("POST");
-  for (const std::string_view known : {"/", "/healthz", "/readyz", "/api/v1/status", "/api/v1/decisions"})
+  if (path == kUpgrade) return request.method == "POST" ? upgrade(request) : wrong_method("POST");
+  for (const std::string_view known : {"/", "/api", "/healthz", "/readyz", "/api/v1/status", "/api/v1/decisions",
+                                       "/api/v1/events", "/api/v1/history", "/metrics"})
     if (path == known && !reading) return wrong_method("GET, HEAD");
   if (path == "/healthz") return health();
   if (path == "/readyz") return readiness();
   if (path == "/api/v1/status") return status();
   if (path == "/api/v1/decisions") return decisions();
-  if (path == "/") return http::plain(200, "Farol " + std::string(kVersion) + "\n\n" + std::string(kIndex));
-  return failure(404, "no such path (GET / lists them)");
+  if (path == "/metrics") return metrics();
+  if (dashboard_ != nullptr)
+    if (auto page = dashboard_->respond(request, path)) return std::move(*page);
+  if (path == "/api") return http::plain(200, "Farol " + std::string(kVersion) + "\n\n" + std::string(kIndex));
+  return failure(404, "no such path (GET /api lists them)");
 }
 
 Response Admin::health() const {
@@ -153,21 +161,31 @@ Response Admin::decisions() const {
   return Response(200).body("application/json", decisions_json(proxy_.decisions(), Clock::now()));
 }
 
+Response Admin::metrics() const {
+  return Response(200).body(MetricsPage::kContentType, metrics_text(proxy_.status(), read_process_figures()));
+}
+
 Response Admin::change_state(const Request& request, const std::string& backend) const {
-  if (const auto origin = request.field("Origin"); !origin.empty() && !is_own_origin(origin))
-    return failure(403, "a web page under another name may not change states (open it by its IP address)");
-  if (!is_json(request.field("Content-Type"))) return failure(415, "want Content-Type: application/json");
-  const auto state = wanted_state(request.body);
-  if (!state) return failure(400, "want {\"state\": \"drain\"}, \"ready\" or \"maint\"");
-  switch (proxy_.set_state(backend, *state)) {
+  if (const auto refusal = access_.get()->refuses_change(request)) return failure(*refusal);
+  const auto order = understood(request.body);
+  if (!order)
+    return failure(400, "want {\"state\": \"drain\"}, \"ready\" or \"maint\"; with the first and the last \"close_over_s\": "
+                        "seconds over which its connections are closed, at most a week");
+  switch (proxy_.set_state(backend, order->state, order->close_over)) {
     case ProxyView::Change::done:
-      return changed(backend, *state);
+      return changed(backend, order->state);
     case ProxyView::Change::ambiguous:
       return ambiguous(backend);
     case ProxyView::Change::unknown_backend:
       break;
   }
   return failure(404, "no back-end " + backend + " (GET /api/v1/status lists them)");
+}
+
+Response Admin::upgrade(const Request& request) const {
+  if (const auto refusal = access_.get()->refuses_change(request)) return failure(*refusal);
+  const UpgradeOutcome outcome = proxy_.upgrade();
+  return outcome.process > 0 ? json_response(200, {{"process", outcome.process}}) : failure(500, outcome.failure);
 }
 
 Response Admin::changed(const std::string& backend, AdminState wanted) const {

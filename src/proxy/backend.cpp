@@ -20,7 +20,7 @@ constexpr int kForgottenAfter = 3;
 
 Backend::Backend(std::uint64_t id_, BackendKey key_, std::string pool_name_, Source source_,
                  const WeightedConfig& config)
-    : id(id_), key(key_), pool_name(std::move(pool_name_)), source(source_), config_(config), estimates_(config) {}
+    : id(id_), key(key_), source(source_), pool_name(std::move(pool_name_)), config_(config), estimates_(config) {}
 
 bool Backend::judged_by_check() const {
   return source == Source::configured || agent.silent || !agent.listening || failing_;
@@ -102,6 +102,7 @@ Backend::Answer Backend::take_response(const monitoring::ProbeResponse& response
     return Answer::late;
   }
   outstanding_.erase(probe);
+  ++probes_answered;
   estimates_.probe_answered(rtt, asked_again(), arrival);
   take_load(response, arrival);
   return Answer::taken;
@@ -134,6 +135,7 @@ Backend::Expired Backend::expire_probes(TimePoint now, Duration timeout, bool we
     }
     if (probe.voided) return true;
     ++result.lost;
+    ++probes_lost;
     estimates_.probe_lost(agent.silent, asked_again(), lost_in_row_ == 0);
     ++lost_in_row_;
     if (contender && probe.sequence >= contender->decided_by) result.contender_won = true;
@@ -164,13 +166,24 @@ bool Backend::check_alive() {
 }
 
 bool Backend::forgotten(TimePoint now, const MonitoringConfig& config) const {
-  if (source != Source::agent || signals.open() > 0) return false;
-  return agent.leaving || now - agent.last_packet > kForgottenAfter * std::max(agent.register_interval,
-                                                                              config.alive_interval);
+  return signals.open() == 0 && now > forgotten_at(config);
+}
+
+TimePoint Backend::forgotten_at(const MonitoringConfig& config) const {
+  if (agent.leaving) return TimePoint::min();
+  if (source != Source::agent) return TimePoint::max();
+  return agent.last_packet + kForgottenAfter * std::max(agent.register_interval, config.alive_interval);
+}
+
+TimePoint Backend::next_alarm() const {
+  if (agent.leaving) return TimePoint::min();  // it goes with its last connection, of which nobody tells
+  TimePoint next = check_running ? next_alive_check : std::min(next_check, next_alive_check);
+  for (const OutstandingProbe& probe : outstanding_) next = std::min(next, probe.deadline);
+  return next;
 }
 
 bool Backend::needs_check(TimePoint now) const {
-  return admin != AdminState::maint && (judged_by_check() || is_ejected(now));
+  return admin != AdminState::maint && !agent.leaving && (judged_by_check() || is_ejected(now));
 }
 
 void Backend::take_check(bool accepted, TimePoint now, const MonitoringConfig& config) {
@@ -228,7 +241,22 @@ BackendStatus Backend::status(TimePoint now) const {
   view.connections_active = signals.open();
   view.connections_most = max_connections;
   view.connections_failed = connections_failed;
+  view.bytes_in = signals.bytes_in();
+  view.bytes_out = signals.bytes_out();
+  view.probes_sent = last_sequence();
+  view.probes_answered = probes_answered;
+  view.probes_lost = probes_lost;
   view.ejected_for = is_ejected(now) ? ejected_until_ - now : Duration::zero();
+  view.ordered = admin;
+  view.agent_silent = source == Source::agent && agent.silent;
+  view.service_failed = judged_by_check() && check == Check::refused;
+  view.service_unanswered = view.service_failed && check_unanswered;
+  view.backup = backup;
+  if (source == Source::agent) {
+    view.agent = agent.path.peer;
+    view.listening = agent.listening;
+    if (agent.last_register) view.register_age = now - *agent.last_register;
+  }
   view.conflicts = conflicts;
   return view;
 }

@@ -7,10 +7,11 @@
 namespace farol::proxy {
 namespace {
 
-Explained told_of(const Backend& backend, Policy policy) {
+Explained told_of(const Backend& backend, Policy policy, TimePoint now) {
   const Estimates& known = backend.estimates();
   const monitoring::Load& load = known.load();
   Explained told;
+  told.state = backend.state(now);
   told.rtt_ms = to_ms(known.rtt().sample().value_or(Duration::zero()));
   told.tcp = policy == Policy::report ? load.tcp_machine : load.tcp_service;
   told.cpu = (load.cpu + 50) / 100;
@@ -59,14 +60,37 @@ BackendTable::BackendTable(Options options) : options_(std::move(options)) {}
 BackendTable::~BackendTable() = default;
 
 Pool& BackendTable::pool(std::uint32_t id, const std::string& name) {
-  const auto found = pools_.find(id);
-  if (found != pools_.end()) return found->second;
-  const auto exception = options_.pool_policies.find(name);
-  const Policy policy = exception == options_.pool_policies.end() ? options_.policy : exception->second;
+  if (const auto found = pools_.find(id); found != pools_.end()) {
+    Pool& known = found->second;
+    if (!name.empty() && known.name != name) {  // so far only its agents spoke of it
+      known.call(name);
+      known.change_rules(policy_of(name), options_.weighted);
+    }
+    return known;
+  }
   return pools_
-      .try_emplace(id, name.empty() ? fmt::format("#{:08x}", id) : name, policy, options_.weighted,
+      .try_emplace(id, name.empty() ? fmt::format("#{:08x}", id) : name, policy_of(name), options_.weighted,
                    options_.max_backends)
       .first->second;
+}
+
+Policy BackendTable::policy_of(const std::string& pool) const {
+  const auto exception = options_.pool_policies.find(pool);
+  return exception == options_.pool_policies.end() ? options_.policy : exception->second;
+}
+
+void BackendTable::change_rules(Options options, TimePoint now) {
+  MutexLock lock(mutex_);
+  options.max_backends = options_.max_backends;
+  options_ = std::move(options);
+  for (const auto& [id, row] : rows_) {
+    row->require_agent = options_.require_agent;
+    if (row->source == Source::agent) row->max_connections = options_.max_connections;
+  }
+  for (auto& [id, pool] : pools_) {
+    pool.change_rules(policy_of(pool.name), options_.weighted);
+    refresh_all(pool, now);
+  }
 }
 
 Pool& BackendTable::name_pool(const std::string& name) {
@@ -87,12 +111,15 @@ void BackendTable::publish(Backend& backend, Pool& pool, TimePoint now) {
   standing.share = view.weight * view.ramp;
   standing.most = backend.max_connections;
   standing.flowing = backend.estimates().flowing();
-  standing.told = told_of(backend, pool.policy);
+  standing.told = told_of(backend, pool.policy, now);
+  standing.told.ramp = view.ramp;
+  standing.reported_at = backend.estimates().report_at();
   rate(standing, backend, pool, options_.weighted, now);
   pool.publish(backend, standing, now);
 }
 
 void BackendTable::refresh(Backend& backend, TimePoint now) {
+  looks_.bring_forward(backend, backend.next_alarm());
   Pool& own = pool(backend.key.pool, {});
   if (now - own.viewed_at >= view_interval(own)) return refresh_all(own, now);
   backend.enter(backend.tier(now, own.policy) <= Tier::backup, own.settled, now);
@@ -173,6 +200,27 @@ std::vector<BackendStatus> BackendTable::status(TimePoint now) {
   return result;
 }
 
+std::vector<PoolStatus> BackendTable::pools() {
+  std::vector<PoolStatus> result;
+  MutexLock lock(mutex_);
+  for (auto& [id, pool] : pools_) {
+    const PoolMeters& meters = pool.meters;
+    PoolStatus& told = result.emplace_back();
+    told.name = pool.name;
+    told.policy = to_string(pool.policy);
+    told.waiting = pool.waiting();
+    const auto choices = pool.choices();
+    for (std::size_t i = 0; i < kReasons; ++i) told.decisions.push_back({to_string(static_cast<Reason>(i)), choices[i]});
+    told.connect_failures = meters.connect_failures.load(std::memory_order_relaxed);
+    told.probes_lost = meters.probes_lost.load(std::memory_order_relaxed);
+    told.connect_time = meters.connect_time.counts();
+    told.session_time = meters.session_time.counts();
+    told.first_byte = meters.first_byte.counts();
+    told.probe_rtt = meters.probe_rtt.counts();
+  }
+  return result;
+}
+
 std::vector<Decision> BackendTable::decisions() {
   std::vector<Decision> all;
   {
@@ -184,23 +232,41 @@ std::vector<Decision> BackendTable::decisions() {
   return all;
 }
 
-ProxyView::Change BackendTable::set_state(const std::string& backend, AdminState state, TimePoint now) {
+ProxyView::Change BackendTable::set_state(const std::string& backend, AdminState state, TimePoint now,
+                                          std::optional<Duration> close_over) {
   MutexLock lock(mutex_);
   Backend* found = nullptr;
   for (const auto& [id, row] : rows_) {
     const std::string name = row->name();
     if (backend != name && backend != name + "/" + row->pool_name) continue;
-    if (found != nullptr) return ProxyView::Change::ambiguous;
+    if (row->agent.leaving && found != nullptr) continue;  // one that has come back is meant
+    if (found != nullptr && !found->agent.leaving) return ProxyView::Change::ambiguous;
     found = row.get();
   }
   if (found == nullptr) return ProxyView::Change::unknown_backend;
   found->admin = state;
+  if (state == AdminState::ready)
+    orders_.erase(found->key);
+  else
+    orders_[found->key] = state;
+  close_over ? found->signals.close_all(now, *close_over) : found->signals.close_none();
   refresh(*found, now);
   return ProxyView::Change::done;
 }
 
+BackendTable::Orders BackendTable::orders() {
+  MutexLock lock(mutex_);
+  return orders_;
+}
+
+void BackendTable::take_orders(Orders orders) {
+  MutexLock lock(mutex_);
+  orders_ = std::move(orders);
+}
+
 void BackendTable::connect_failed(Backend& backend, TimePoint now) {
   MutexLock lock(mutex_);
+  backend.pool->meters.connect_failures.fetch_add(1, std::memory_order_relaxed);
   const auto& members = pool(backend.key.pool, {}).members;
   const auto ejected = std::count_if(members.begin(), members.end(), [&](auto* b) { return b->is_ejected(now); });
   backend.connect_failed(now, (static_cast<std::size_t>(ejected) + 1) * 2 <= members.size());
@@ -219,5 +285,15 @@ Lease::Lease(BackendTable& table, const Choice& choice, TimePoint now)
       meter_(backend_->signals, now),
       score(choice.score),
       runner_up(choice.runner_up) {}
+
+void Lease::connected(TimePoint now) {
+  meter_.connected(now);
+  backend_->pool->meters.connect_time.observe(meter_.connect_time());
+}
+
+void Lease::ended(std::uint64_t bytes_in, std::uint64_t bytes_out, Duration session) const {
+  backend_->signals.carried(bytes_in, bytes_out);
+  backend_->pool->meters.session_time.observe(session);
+}
 
 }  // namespace farol::proxy

@@ -36,6 +36,7 @@ Backend* BackendTable::Access::add(const BackendKey& key, Source source) const N
   Backend* backend = row.get();
   backend->max_connections = table_.options_.max_connections;
   backend->require_agent = table_.options_.require_agent;
+  if (const auto order = table_.orders_.find(key); order != table_.orders_.end()) backend->admin = order->second;
   pool.add(*backend);
   table_.by_key_[key] = backend;
   table_.rows_.emplace(id, std::move(row));
@@ -60,6 +61,17 @@ void BackendTable::Access::leave(Backend& backend, TimePoint now) const {
   refresh(backend, now);
 }
 
+void BackendTable::Access::retire(Backend& backend, TimePoint now) const {
+  give_up_key(backend);
+  index_peer(backend, Address(), now);
+  leave(backend, now);
+}
+
+void BackendTable::Access::give_up_key(const Backend& backend) const NO_THREAD_SAFETY_ANALYSIS {
+  const auto holder = table_.by_key_.find(backend.key);
+  if (holder != table_.by_key_.end() && holder->second == &backend) table_.by_key_.erase(holder);
+}
+
 void BackendTable::Access::refresh(Backend& backend, TimePoint now) const NO_THREAD_SAFETY_ANALYSIS {
   table_.refresh(backend, now);
 }
@@ -69,7 +81,8 @@ bool BackendTable::Access::remove(Backend& backend) const NO_THREAD_SAFETY_ANALY
   if (!entry->second.remove(backend)) return false;
   index_peer(backend, Address(), TimePoint());
   schedule_probe(backend, TimePoint::max());
-  table_.by_key_.erase(backend.key);
+  table_.looks_.put(backend, TimePoint::max());
+  give_up_key(backend);
   // A pool that only its agents spoke of goes with the last of them.
   if (entry->second.members.empty() && entry->second.name.starts_with('#')) table_.pools_.erase(entry);
   table_.rows_.erase(backend.id);
@@ -77,24 +90,34 @@ bool BackendTable::Access::remove(Backend& backend) const NO_THREAD_SAFETY_ANALY
 }
 
 void BackendTable::Access::schedule_probe(Backend& backend, TimePoint due) const NO_THREAD_SAFETY_ANALYSIS {
-  table_.probes_.erase({backend.next_probe, backend.id});
-  backend.next_probe = due;
-  if (due == TimePoint::max()) return;
-  const bool earliest = table_.probes_.empty() || due < table_.probes_.begin()->first;
-  table_.probes_.emplace(due, backend.id);
-  if (earliest) table_.probe_bell_.ring();
+  if (table_.probes_.put(backend, due)) table_.probe_bell_.ring();
 }
 
-TimePoint BackendTable::Access::next_probe() const NO_THREAD_SAFETY_ANALYSIS {
-  return table_.probes_.empty() ? TimePoint::max() : table_.probes_.begin()->first;
-}
+TimePoint BackendTable::Access::next_probe() const NO_THREAD_SAFETY_ANALYSIS { return table_.probes_.next(); }
 
 Backend* BackendTable::Access::take_due_probe(TimePoint now) const NO_THREAD_SAFETY_ANALYSIS {
-  if (table_.probes_.empty() || table_.probes_.begin()->first > now) return nullptr;
-  Backend* backend = by_id(table_.probes_.begin()->second);
-  table_.probes_.erase(table_.probes_.begin());
-  backend->next_probe = TimePoint::max();
-  return backend;
+  Backend* due = table_.probes_.due(now);
+  if (due != nullptr) table_.probes_.put(*due, TimePoint::max());
+  return due;
+}
+
+monitoring::ProbeRequest BackendTable::Access::make_probe(Backend& backend, std::uint64_t nonce, TimePoint now,
+                                                          Duration timeout) const {
+  look_by(backend, now + timeout);
+  return backend.make_probe(nonce, now, timeout);
+}
+
+void BackendTable::Access::look_by(Backend& backend, TimePoint due) const NO_THREAD_SAFETY_ANALYSIS {
+  table_.looks_.bring_forward(backend, due);
+}
+
+std::vector<Backend*> BackendTable::Access::take_due_looks(TimePoint now) const NO_THREAD_SAFETY_ANALYSIS {
+  std::vector<Backend*> due;
+  while (Backend* backend = table_.looks_.due(now)) {
+    due.push_back(backend);
+    table_.looks_.put(*backend, TimePoint::max());
+  }
+  return due;
 }
 
 }  // namespace farol::proxy

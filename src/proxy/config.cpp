@@ -148,6 +148,11 @@ void add_flags(CLI::App& app, Raw& raw, Config& config) {
       ->default_str("farol, or nobody");
   app.add_option("--allow", raw.allow, "address range that may register, CIDR, repeatable")->take_all();
   app.add_option("--admin", raw.admin, "admin API on ADDR:PORT, or 'off'")->capture_default_str();
+  app.add_option("--admin-token-file", config.admin_token_file,
+                 "a secret that changes through the admin API must show; without one they come from loopback only");
+  app.add_option("--admin-name", config.admin_names,
+                 "host name that the admin API may be called by, besides addresses and this machine's own; repeatable")
+      ->take_all();
 }
 
 void understand(const Raw& raw, Config& config) {
@@ -173,6 +178,17 @@ void understand(const Raw& raw, Config& config) {
   }
 }
 
+void check_given_once(const Config& config) {
+  for (std::size_t i = 0; i < config.backends.size(); ++i)
+    for (std::size_t j = 0; j < i; ++j)
+      if (config.backends[i].address == config.backends[j].address && config.backends[i].pool == config.backends[j].pool)
+        throw UsageError("--backend: " + config.backends[i].address.text() + " is given twice");
+  for (std::size_t i = 0; i < config.listen.size(); ++i)
+    for (std::size_t j = 0; j < i; ++j)
+      if (config.listen[i].address == config.listen[j].address && config.listen[i].address.port() != 0)
+        throw UsageError("--listen: " + config.listen[i].address.text() + " is given twice (want each address once)");
+}
+
 /// Values that are fine alone and wrong together.
 void check_together(const Config& config) {
   const MonitoringConfig& timers = config.timers;
@@ -185,15 +201,10 @@ void check_together(const Config& config) {
     throw UsageError(fmt::format(
         "--alive-interval: {} s is too short for a probe every {} s (want at least --probe-interval + --probe-timeout)",
         to_seconds(timers.alive_interval), to_seconds(timers.probe_interval)));
-  for (std::size_t i = 0; i < config.backends.size(); ++i)
-    for (std::size_t j = 0; j < i; ++j)
-      if (config.backends[i].address == config.backends[j].address && config.backends[i].pool == config.backends[j].pool)
-        throw UsageError("--backend: " + config.backends[i].address.text() + " is given twice");
+  check_given_once(config);
 }
 
-}  // namespace
-
-std::optional<int> parse_config(int argc, const char* const* argv, Config& config) {
+std::optional<int> parse_all(int argc, const char* const* argv, Config& config) {
   CLI::App app{"Farol: a reverse TCP proxy whose back-ends tell it how they are.", "reverseProxy"};
   Raw raw;
   add_common_options(app, config.common);
@@ -206,6 +217,12 @@ std::optional<int> parse_config(int argc, const char* const* argv, Config& confi
   config.weighted = WeightedConfig::for_interval(config.timers.probe_interval);
   config.weighted.slow_start = slow_start;
   return std::nullopt;
+}
+
+}  // namespace
+
+std::optional<int> parse_config(int argc, const char* const* argv, Config& config) {
+  return parse_naming_file(config, [&](Config& into) { return parse_all(argc, argv, into); });
 }
 
 }  // namespace farol::proxy

@@ -47,10 +47,13 @@ TimePoint Link::fin_deadline(TimePoint now) const {
 }
 
 bool Link::expired(TimePoint now) {
-  if (!started_.load(std::memory_order_acquire) || end_.load() != End::open) return false;
+  if (!started_.load(std::memory_order_acquire)) return false;
+  if (end_.load() != End::open) return true;
   End reason = End::open;
   if (too_old(now))
     reason = End::too_old;
+  else if (meter_->to_be_closed(now))
+    reason = End::drained;
   else if (const auto side = vanished(now))
     reason = *side == Side::server ? End::server_gone : End::timed_out;
   else if (silent(now))
@@ -112,8 +115,32 @@ void Link::cut(bool timed_out) {
   SpinLock lock(mutex_);
   End expected = End::open;
   end_.compare_exchange_strong(expected, timed_out ? End::timed_out : End::cut);  // expired() has said why already
-  client_.shut_down();
-  if (server_) server_->shut_down();
+  if (!server_ || !started_.load(std::memory_order_acquire)) {
+    if ((closed_.load(std::memory_order_relaxed) & kCutClient) == 0) client_.shut_down();
+    if (server_) server_->shut_down();
+    return;
+  }
+  const Ending client = ending(client_, *server_, kCutClient), server = ending(*server_, client_, kCutServer);
+  end_side(client_, client);
+  end_side(*server_, server);
+}
+
+/// A relay that waits to write is woken by nothing less than a FIN, which is not seen behind all that the sink has not
+/// taken. A sink that makes room by the next call wakes it itself, and so sees no FIN at all.
+Link::Ending Link::ending(const Channel& sink, const Channel& source, std::uint8_t cut_in_the_middle) {
+  const bool repeated = (closed_.load(std::memory_order_relaxed) & cut_in_the_middle) != 0;
+  const bool writing = sink.is_writing();
+  if (!repeated && !writing && source.unread() == 0) return Ending::fin;
+  closed_.fetch_or(cut_in_the_middle, std::memory_order_relaxed);
+  return repeated && writing ? Ending::reset_now : Ending::reset;
+}
+
+void Link::end_side(const Channel& side, Ending how) {
+  if (how != Ending::fin) side.reset_on_close();
+  if (how == Ending::reset)
+    side.shutdown_read();
+  else
+    side.shut_down();
 }
 
 }  // namespace farol::proxy

@@ -44,6 +44,7 @@ Membership::Membership(BackendTable& table, Options options, Counters& counters,
 
 void Membership::drop(DropReason reason, const Address& peer, TimePoint now) {
   counters_.drop(reason);
+  strangers_.dropped(reason, peer, now);
   std::uint64_t suppressed = 0;
   if (drop_log_.allow(now, suppressed))
     log_.warn("monitoring packet dropped",
@@ -74,11 +75,13 @@ std::optional<Envelope> Membership::on_register(const Envelope& from, const moni
     const Access rows(table_);
     Backend* known = rows.by_peer(from.peer);
     if (known != nullptr && same_service(*known, packet.service) && !known->agent.leaving) {
+      known->agent.last_register = now;
       known->agent.register_interval =
           std::min<Duration>(std::chrono::milliseconds(packet.interval_ms), kLongestInterval);
       return std::nullopt;
     }
   }
+  strangers_.challenged(from.peer, packet.service.port, now);
   return challenge(path_of(from), now);
 }
 
@@ -90,6 +93,7 @@ std::optional<Envelope> Membership::challenge(const AgentPath& agent, TimePoint 
 
 Membership::Verdict Membership::on_response(const Envelope& from, const ProbeResponse& packet, TimePoint now) {
   const bool challenged = packet.sequence == 0 && challenge_.valid(packet.nonce, from.peer, now);
+  if (challenged) strangers_.answered(from.peer);
   if (challenged && is_loop(from.peer.with_port(packet.service.port))) return DropReason::loop;
   Notices notices;
   Verdict verdict;
@@ -97,11 +101,12 @@ Membership::Verdict Membership::on_response(const Envelope& from, const ProbeRes
     const Access rows(table_);
     Backend* known = rows.by_peer(from.peer);
     if (known != nullptr && same_service(*known, packet.service) && !challenged) {
-      const auto answer = known->take_response(packet, from.arrival, options_.timers.probe_timeout);
+      const auto answer = known->take_response(packet, from.arrival, options_.get()->timers.probe_timeout);
       if (answer == Backend::Answer::wrong_nonce) return DropReason::nonce;
       known->heard(now, answer == Backend::Answer::taken);
-      if (answer == Backend::Answer::late) return DropReason::late;
       rows.refresh(*known, now);
+      if (answer == Backend::Answer::late) return DropReason::late;
+      known->pool->meters.probe_rtt.observe(*known->estimates().rtt().sample());
       if (log_.enabled(LogLevel::debug))
         notices.add(LogLevel::debug, "probe answered",
                     {{"backend", known->name()},
@@ -162,8 +167,8 @@ void Membership::admit(const Access& rows, Backend& backend, const AgentPath& pa
   rows.index_peer(backend, path.peer, now);
   backend.adopt(path, packet.service.boot_id, now);
   backend.take_load(packet, now);
+  if (backend.next_alive_check == TimePoint::max()) backend.next_alive_check = now + options_.get()->timers.alive_interval;
   rows.refresh(backend, now);
-  if (backend.next_alive_check == TimePoint::max()) backend.next_alive_check = now + options_.timers.alive_interval;
   rows.schedule_probe(backend, now);  // at once: the challenge measured no RTT
 }
 
@@ -184,13 +189,21 @@ Membership::Verdict Membership::on_deregister(const Envelope& from, const monito
   return std::nullopt;
 }
 
+void Membership::fill(MonitoringStatus& status, TimePoint now) const {
+  strangers_.fill(status, now);
+  const auto options = options_.get();  // a loop over options_.get()->allow would outlive what it holds
+  for (const Cidr& range : options->allow) status.allowed.push_back(range.text());
+}
+
 bool Membership::allowed(const Address& peer) const {
-  return options_.allow.empty() || std::any_of(options_.allow.begin(), options_.allow.end(),
+  const auto options = options_.get();
+  return options->allow.empty() || std::any_of(options->allow.begin(), options->allow.end(),
                                                [&](const Cidr& range) { return range.contains(peer); });
 }
 
 bool Membership::is_loop(const Address& service) const {
-  return std::any_of(options_.listeners.begin(), options_.listeners.end(), [&](const Address& own) {
+  const auto options = options_.get();
+  return std::any_of(options->listeners.begin(), options->listeners.end(), [&](const Address& own) {
     if (own.port() != service.port()) return false;
     if (!own.is_wildcard()) return own == service;
     return (own.family() == AF_INET6 || service.family() == AF_INET) && is_local(service);

@@ -15,6 +15,8 @@ namespace {
 
 /// Probes due this close together leave at one awakening: with thousands of agents, waking up is most of the cost.
 constexpr auto kProbeTick = std::chrono::milliseconds(20);
+/// Those whose probes come sooner than planned are asked in so many turns.
+constexpr std::int64_t kSpread = 64;
 /// How often the alarms look: a probe time-out is noticed at most this late.
 constexpr auto kAlarmTick = std::chrono::milliseconds(50);
 /// A thread that wakes this much too late was not running: what it missed proves nothing.
@@ -45,18 +47,40 @@ MonitoringService::MonitoringService(BackendTable& table, monitoring::Monitoring
   alarm_ = Thread("alarm", [this] { watch_all(); });
 }
 
-void MonitoringService::stop() {
+void MonitoringService::change_timers(const MonitoringConfig& timers) {
+  timers_.set(timers);
+  alarms_.change_timers(timers);
+  const BackendTable::Access rows(table_);
+  const TimePoint now = Clock::now();
+  for (const auto& [id, row] : rows.rows()) {
+    if (row->next_probe != TimePoint::max() && row->next_probe > now + timers.probe_interval)
+      rows.schedule_probe(*row, now + timers.probe_interval * (id % kSpread) / kSpread);
+    if (row->next_alive_check != TimePoint::max())
+      row->next_alive_check = std::min(row->next_alive_check, now + timers.alive_interval);
+    rows.look_by(*row, row->next_alarm());
+  }
+}
+
+void MonitoringService::stop(Farewell farewell) {
   if (!receiver_.joinable()) return;
   stop_.fire();
   receiver_.join();
   timer_.join();
   alarm_.join();
-  say_goodbye();
+  if (farewell == Farewell::told) say_goodbye();
+}
+
+/// Waits as long as it is paused; false when that was not at all.
+bool MonitoringService::sit_out(Heartbeats::Pulse& pulse) {
+  const bool paused = paused_;
+  while (paused_ && !stop_.wait_until(Clock::now() + kAlarmTick)) pulse.beat(Clock::now());
+  return paused;
 }
 
 void MonitoringService::receive_all() {
   Heartbeats::Pulse pulse(heartbeats_, "receiver");
   while (wait_readable(socket_.fd(), stop_, pulse.beat(Clock::now())) != Wake::stop) {
+    if (sit_out(pulse)) continue;
     while (const auto received = socket_.receive()) {
       const TimePoint now = Clock::now();
       pulse.beat(now);
@@ -66,6 +90,7 @@ void MonitoringService::receive_all() {
         socket_.send(*reply);
       }
       if (stop_.fired()) return;
+      if (paused_) break;
     }
   }
 }
@@ -77,6 +102,7 @@ void MonitoringService::probe_all() {
     const TimePoint now = Clock::now();
     ::poll(set, 2, poll_timeout(std::min(std::max(next_probe(), now + kProbeTick), pulse.beat(now)), now));
     if (set[0].revents != 0) return;
+    if (sit_out(pulse)) continue;
     if (set[1].revents != 0) table_.probe_bell().clear();
     send_due_probes();
   }
@@ -85,6 +111,7 @@ void MonitoringService::probe_all() {
 TimePoint MonitoringService::next_probe() const { return BackendTable::Access(table_).next_probe(); }
 
 void MonitoringService::send_due_probes() {
+  const auto timers = timers_.get();
   while (next_probe() <= Clock::now()) {
     Envelope probe;
     std::uint32_t sequence = 0;
@@ -96,8 +123,8 @@ void MonitoringService::send_due_probes() {
       Backend* due = rows.take_due_probe(now);
       if (due == nullptr) return;
       const bool spread = !due->estimates().rtt().sample().has_value() || overdue > kSlept;
-      rows.schedule_probe(*due, now + jittered(timers_.probe_interval, spread, random_));
-      const monitoring::ProbeRequest request = due->make_probe(nonce, now, timers_.probe_timeout);
+      rows.schedule_probe(*due, now + jittered(timers->probe_interval, spread, random_));
+      const monitoring::ProbeRequest request = rows.make_probe(*due, nonce, now, timers->probe_timeout);
       sequence = request.sequence;
       probe = {request, due->agent.path.peer, due->agent.path.local, due->agent.path.interface, {}};
     }
@@ -111,6 +138,7 @@ void MonitoringService::watch_all() {
   TimePoint last = Clock::now();
   TimePoint next_tick = last;
   while (!stop_.fired()) {
+    if (sit_out(pulse)) continue;
     const TimePoint now = Clock::now();
     pulse.beat(now);
     if (now >= next_tick) {
@@ -118,7 +146,7 @@ void MonitoringService::watch_all() {
       next_tick = now + kTick - kAlarmTick / 2;  // each second look, though none is exactly on time
     }
     for (const Alarms::CheckToStart& check : alarms_.tick(now, now - last > kAlarmTick + kSlept))
-      checks_.start(check.backend, check.service, now + timers_.check_timeout);
+      checks_.start(check.backend, check.service, now + timers_.get()->check_timeout);
     last = now;
     run_checks(now + kAlarmTick);
   }
@@ -142,7 +170,7 @@ void MonitoringService::say_goodbye() const {
     const BackendTable::Access rows(table_);
     for (const auto& [id, row] : rows.rows()) {
       if (row->source != Source::agent || row->agent.leaving) continue;
-      monitoring::ProbeRequest request = row->make_probe(monitoring::random_u64(), Clock::now(), timers_.probe_timeout);
+      monitoring::ProbeRequest request = row->make_probe(monitoring::random_u64(), Clock::now(), timers_.get()->probe_timeout);
       request.leaving = true;
       farewells.push_back({request, row->agent.path.peer, row->agent.path.local, row->agent.path.interface, {}});
     }

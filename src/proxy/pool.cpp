@@ -1,7 +1,10 @@
 #include "proxy/pool.hpp"
 
 #include <algorithm>
+#include <limits>
 #include <new>
+#include <numeric>
+#include <tuple>
 #include <utility>
 
 #include "proxy/backend.hpp"
@@ -22,6 +25,22 @@ bool was_tried(const Request& request, const Backend& backend) {
   return std::find(request.tried.begin(), request.tried.end(), backend.id) != request.tried.end();
 }
 
+constexpr std::size_t kNobody = std::numeric_limits<std::size_t>::max();  ///< no slot
+
+/// Why one in this state is kept out of a choice.
+Verdict verdict_of(State state) {
+  switch (state) {
+    case State::new_: return Verdict::unchecked;
+    case State::up:  // never kept out
+    case State::stale: return Verdict::stale;
+    case State::down: return Verdict::down;
+    case State::ejected: return Verdict::ejected;
+    case State::drain: return Verdict::drain;
+    case State::maint: break;
+  }
+  return Verdict::maint;
+}
+
 template <typename Value>
 void take_out(std::vector<Value>& values, std::size_t slot) {
   values[slot] = std::move(values.back());
@@ -33,11 +52,24 @@ void take_out(std::vector<Value>& values, std::size_t slot) {
 Pool::Pool(std::string name_, Policy policy_, const WeightedConfig& config, std::size_t capacity)
     : name(std::move(name_)), policy(policy_), changed(capacity), config_(config), may_keep_(kKept) {}
 
+void Pool::change_rules(Policy next, const WeightedConfig& config) {
+  SpinLock lock(mutex_);
+  policy = next;
+  config_ = config;
+}
+
+void Pool::call(const std::string& known_as) {
+  for (Backend* backend : members) backend->pool_name = known_as;
+  SpinLock lock(mutex_);
+  name = known_as;
+}
+
 void Pool::add(Backend& backend) {
   SpinLock lock(mutex_);
   backend.pool = this;
   backend.signals.slot = static_cast<std::uint32_t>(entries_.size());
   backend.signals.changed = &changed;
+  backend.signals.meters = &meters;
   members.push_back(&backend);
   key_.push_back(kNotNow);
   chosen_at_.push_back(0);
@@ -98,9 +130,13 @@ void Pool::revalue(std::size_t slot) {
   const BackendSignals::Connections own = entry.backend->signals.connections();
   all_open_ += own.open - std::uint64_t{open_[slot]};
   open_[slot] = own.open;
-  const double load = policy == Policy::weighted ? own_load(own.open, busy(entry.standing, own), config_) : own.open;
-  const bool open_to_all = entry.standing.tier == exposed_ && !full(slot);
-  key_[slot] = open_to_all ? entry.standing.base + entry.standing.per_load * load : kNotNow;
+  key_[slot] = entry.standing.tier == exposed_ && !full(slot) ? rated(entry.standing, own) : kNotNow;
+}
+
+/// What the policy compares, of whoever may be chosen.
+double Pool::rated(const Standing& standing, BackendSignals::Connections own) const {
+  const double load = policy == Policy::weighted ? own_load(own.open, busy(standing, own), config_) : own.open;
+  return standing.base + standing.per_load * load;
 }
 
 /// It has as many connections as it may. What only adds connections needs the lock, so it never has more.
@@ -149,10 +185,20 @@ std::optional<Choice> Pool::choose(const Request& request) {
   SpinLock lock(mutex_);
   changed.take(entries_.size(), [this](std::size_t slot) NO_THREAD_SAFETY_ANALYSIS { revalue(slot); });
   if (!queue_.empty()) serve_queue(request.now);
-  return choose_now(request);
+  return choose_now(request, false);
 }
 
-std::optional<Choice> Pool::choose_now(const Request& request) {
+/// From what is known when the choice is made; the rest is the policy's.
+Reason Pool::reason(const Request& request, std::size_t slot, double runner_up, bool queued) const {
+  if (entries_[slot].standing.tier == Tier::last_resort) return Reason::last_resort;
+  if (entries_[slot].standing.tier == Tier::backup) return Reason::backup;
+  if (!request.tried.empty()) return Reason::retry;
+  if (queued) return Reason::queued;
+  if (policy == Policy::source_hash) return Reason::source;
+  return policy == Policy::round_robin || key_[slot] > runner_up ? Reason::turn : Reason::lowest;
+}
+
+std::optional<Choice> Pool::choose_now(const Request& request, bool queued) {
   const Tier exposed = exposed_;
   std::optional<Pick> picked;
   if (request.tried.empty()) picked = pick(request);
@@ -166,20 +212,26 @@ std::optional<Choice> Pool::choose_now(const Request& request) {
     choice->score = key_[slot];
     choice->runner_up = picked->runner_up;
     chosen_at_[slot] = ++choices_;
-    tell(request, slot);
+    const Reason why = reason(request, slot, picked->runner_up, queued);
+    ++by_reason_[static_cast<std::size_t>(why)];
+    tell(request, slot, why);
     choice->backend->signals.opened();
     ++entries_[slot].chosen;
     if (plainly) revalue(slot);
+  } else if (!queued) {
+    ++choices_;
+    ++by_reason_[static_cast<std::size_t>(Reason::nobody)];
+    tell(request, kNobody, Reason::nobody);
   }
   if (!plainly) expose(exposed);
   return choice;
 }
 
 /// Explanations are a courtesy: without memory for one the choice stands all the same.
-void Pool::tell(const Request& request, std::size_t chosen) {
+void Pool::tell(const Request& request, std::size_t chosen, Reason why) {
   try {
-    if (request.explained != nullptr) *request.explained = explain_all(chosen, entries_.size());
-    if (worth_keeping(request.now)) keep(chosen, request.now);
+    if (request.explained != nullptr) *request.explained = explain_all(request, chosen, entries_.size());
+    if (worth_keeping(request.now)) keep(request, chosen, why);
   } catch (const std::bad_alloc&) {
   }
 }
@@ -221,7 +273,7 @@ void Pool::serve_queue(TimePoint now) {
   for (auto next = queue_.begin(); next != queue_.end();) {
     Waiter& waiter = **next++;
     waiter.request.now = now;
-    waiter.choice = choose_now(waiter.request);
+    waiter.choice = choose_now(waiter.request, true);
     if (!waiter.choice && waiter.request.tried.empty()) break;
     if (!waiter.choice) continue;
     queue_.erase(waiter.place);
@@ -230,30 +282,43 @@ void Pool::serve_queue(TimePoint now) {
   waiting_.store(queue_.size());
 }
 
-Explained Pool::explain(std::size_t slot) const {
+/// Of one that was not chosen. Keys are as they were when the choice was made.
+Verdict Pool::verdict(const Request& request, std::size_t slot) const {
   const Standing& standing = entries_[slot].standing;
+  if (was_tried(request, *entries_[slot].backend)) return Verdict::tried_before;
+  if (key_[slot] != kNotNow) return Verdict::passed_over;
+  if (standing.tier > Tier::backup) return verdict_of(standing.told.state);
+  return full(slot) ? Verdict::full : Verdict::backup;
+}
+
+Explained Pool::explain(const Request& request, std::size_t slot) const {
+  const Standing& standing = entries_[slot].standing;
+  const BackendSignals::Connections own = entries_[slot].backend->signals.connections();
   Explained told = standing.told;
   told.address = entries_[slot].backend->key.address;
-  told.score = key_[slot];
-  told.components.tcp += key_[slot] - standing.base;
-  const BackendSignals::Connections own = entries_[slot].backend->signals.connections();
+  told.verdict = verdict(request, slot);
+  told.score = rated(standing, own);
+  told.components.tcp += told.score - standing.base;
+  if (standing.reported_at) told.report_age = std::max(request.now - *standing.reported_at, Duration::zero());
   told.open = own.open;
   told.busy = busy(standing, own);
   return told;
 }
 
-/// The chosen one and the best of the others, `most` in all.
-std::vector<Explained> Pool::explain_all(std::size_t chosen, std::size_t most) const {
-  std::vector<std::size_t> slots;
-  for (std::size_t slot = 0; slot < key_.size(); ++slot)
-    if (key_[slot] != kNotNow && slot != chosen) slots.push_back(slot);
-  const std::size_t others = std::min(slots.size(), most - 1);
-  const auto better = [this](std::size_t a, std::size_t b) NO_THREAD_SAFETY_ANALYSIS { return key_[a] < key_[b]; };
-  std::partial_sort(slots.begin(), slots.begin() + static_cast<std::ptrdiff_t>(others), slots.end(), better);
-  slots.resize(others);
-  slots.insert(slots.begin(), chosen);
+/// The chosen one, the best of the others and then of those left out, `most` in all.
+std::vector<Explained> Pool::explain_all(const Request& request, std::size_t chosen, std::size_t most) const {
+  std::vector<std::size_t> slots(entries_.size());
+  std::iota(slots.begin(), slots.end(), std::size_t{0});
+  const auto rank = [&](std::size_t slot) NO_THREAD_SAFETY_ANALYSIS {
+    return std::tuple(slot != chosen, key_[slot], entries_[slot].standing.base);
+  };
+  const std::size_t shown = std::min(slots.size(), most);
+  std::partial_sort(slots.begin(), slots.begin() + static_cast<std::ptrdiff_t>(shown), slots.end(),
+                    [&](std::size_t a, std::size_t b) { return rank(a) < rank(b); });
+  slots.resize(shown);
   std::vector<Explained> result;
-  for (const std::size_t slot : slots) result.push_back(explain(slot));
+  for (const std::size_t slot : slots) result.push_back(explain(request, slot));
+  if (chosen != kNobody) result.front().verdict = Verdict::chosen;
   return result;
 }
 
@@ -267,16 +332,20 @@ bool Pool::worth_keeping(TimePoint now) {
   return true;
 }
 
-void Pool::keep(std::size_t chosen, TimePoint now) {
+void Pool::keep(const Request& request, std::size_t chosen, Reason why) {
   Decision decision;
   decision.number = choices_;
-  decision.at = now;
+  decision.at = request.now;
   decision.pool = name;
   decision.policy = policy;
-  decision.chosen = entries_[chosen].backend->key.address;
-  decision.candidates = static_cast<std::size_t>(
-      std::count_if(key_.begin(), key_.end(), [](double key) { return key != kNotNow; }));
-  decision.considered = explain_all(chosen, kConsidered);
+  decision.reason = why;
+  if (chosen != kNobody) decision.chosen = entries_[chosen].backend->key.address;
+  for (std::size_t slot = 0; slot < entries_.size(); ++slot) {
+    const Verdict found = slot == chosen ? Verdict::chosen : verdict(request, slot);
+    ++decision.verdicts[static_cast<std::size_t>(found)];
+    if (found <= Verdict::passed_over) ++decision.candidates;
+  }
+  decision.considered = explain_all(request, chosen, kConsidered);
   if (kept_.size() < kKept)
     kept_.push_back(std::move(decision));
   else
@@ -292,6 +361,11 @@ bool Pool::idle() {
 std::uint64_t Pool::times_chosen(const Backend& backend) {
   SpinLock lock(mutex_);
   return entries_[backend.signals.slot].chosen;
+}
+
+std::array<std::uint64_t, kReasons> Pool::choices() {
+  SpinLock lock(mutex_);
+  return by_reason_;
 }
 
 std::vector<Decision> Pool::decisions() {

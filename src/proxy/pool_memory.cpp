@@ -39,6 +39,11 @@ void PoolMemory::stop() {
   thread_.join();
 }
 
+void PoolMemory::give_up_file() {
+  may_save_ = false;
+  stop();
+}
+
 void PoolMemory::load() {
   const std::string flag = "--state-file: ";
   try {
@@ -94,7 +99,7 @@ void PoolMemory::challenge_missing() const {
 
 void PoolMemory::save_if_changed() {
   const std::uint64_t version = table_.membership_version();
-  if (version == saved_version_) return;
+  if (version == saved_version_ || !may_save_) return;
   std::string now = content();
   try {
     if (now != saved_) replace_own_file(file_, now);

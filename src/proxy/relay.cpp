@@ -46,13 +46,14 @@ Task<bool> drain(Pipe& pipe, Link& link, Flow& flow) {
   Channel& to = sink(link, flow);
   CopiedOut copied;
   while (pipe.content > 0 || !copied.empty()) {
+    if (link.end() != Link::End::open) co_return false;
     const IoResult moved = flow.may_splice ? to.write_from(pipe) : copied.write_to(to, pipe);
     if (moved.status == Status::ok) {
       flow.bytes.fetch_add(moved.bytes, std::memory_order_relaxed);
       link.touch();
     } else if (moved.status == Status::again) {
       const Wait wait = co_await to.writable();
-      if (wait == Wait::cut) co_return false;
+      if (wait == Wait::cut) link.cut(false);
     } else if (flow.may_splice && moved.unsupported()) {
       flow.may_splice = false;
     } else {
@@ -94,13 +95,15 @@ Task<> splice(Io& io, Link& link, Flow& flow) {
     WaitFor input = source_drained ? from.readable(quiet) : from.more(quiet);
     const Wait wait = co_await input;
     if (wait == Wait::timeout) co_return;
-    const IoResult got = wait == Wait::cut ? IoResult{Status::error, 0, 0} : from.read_into(pipe);
+    if (wait == Wait::cut) co_return link.cut(false);  // the engine: it says so to who waits before it cuts the session
+    const IoResult got = from.read_into(pipe);
     flow.may_splice = !got.unsupported();
     if (!flow.may_splice) co_return;
     if (got.status == Status::eof) flow.end = RelayEnd::eof;
     if (got.status == Status::error) flow.end = RelayEnd::source_failed;
     source_drained = got.status == Status::again;
-    if (got.status != Status::ok) continue;
+    if (link.end() != Link::End::open) flow.end = RelayEnd::sink_failed;
+    if (flow.end || got.status != Status::ok) continue;
     link.touch(flow.from);
     Task<bool> draining = drain(pipe, link, flow);
     const bool drained = co_await draining;
@@ -120,11 +123,13 @@ Task<> relay(Io& io, Relayed& session, Flow& flow) {
       co_await data.receive(source(session.link, flow));
       if (data.outcome.status == Status::eof) flow.end = RelayEnd::eof;
       if (data.outcome.status == Status::error) flow.end = RelayEnd::source_failed;
+      if (session.link.end() != Link::End::open) flow.end = RelayEnd::sink_failed;
       if (!flow.end) session.link.touch(flow.from);
       const bool filled = data.outcome.bytes == kReceiveBuffer;
       while (!flow.end && !data.empty()) {
         co_await data.send(sink(session.link, flow));
-        if (data.outcome.status == Status::error) flow.end = RelayEnd::sink_failed;
+        if (data.outcome.status == Status::error || session.link.end() != Link::End::open)
+          flow.end = RelayEnd::sink_failed;
         flow.bytes.fetch_add(data.outcome.bytes, std::memory_order_relaxed);
         session.link.touch();  // again: it may have taken long
       }
@@ -133,6 +138,7 @@ Task<> relay(Io& io, Relayed& session, Flow& flow) {
       co_await step;
       step = {};
     }
+    if (session.link.end() != Link::End::open) sink(session.link, flow).give_up_writing();
     // The half that ends second needs no FIN of its own: the session closes right behind it.
     if (flow.end == RelayEnd::eof && !session.link.half_close(flow.from)) sink(session.link, flow).shutdown_write();
     step = session.relay_ended(io, flow);

@@ -1,19 +1,30 @@
 #include "proxy/server.hpp"
 
 #include <fmt/format.h>
+#include <signal.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <utility>
 #include <system_error>
 
 #include "common/error.hpp"
 #include "common/udp.hpp"
-#include "proxy/backend_table_access.hpp"
+#include "common/wait_until.hpp"
+#include "proxy/config_changes.hpp"
+#include "proxy/configured_backends.hpp"
 
 namespace farol::proxy {
 namespace {
 
-constexpr std::size_t kAdminConnections = 64;
+constexpr std::size_t kAdminConnections = 128;  // half of them for dashboards
+constexpr auto kUpgradePatience = std::chrono::seconds(30);
+constexpr auto kLastAccepts = std::chrono::seconds(1), kLastAnswers = std::chrono::seconds(1);
+constexpr std::size_t kAdminLeaving = 32;  ///< more than that, while those who have to make room go
+
+std::optional<Token> token_in(const std::string& file) {
+  return file.empty() ? std::nullopt : std::optional(Token::load(file));
+}
 
 BackendTable::Options table_options(const Config& config) {
   BackendTable::Options options;
@@ -25,9 +36,32 @@ BackendTable::Options table_options(const Config& config) {
   return options;
 }
 
-std::unique_ptr<monitoring::MonitoringSocket> open_monitoring(const Address& address, const monitoring::KeyRing& keys) {
+monitoring::KeyRing load_keys(const Config& config) {
+  return config.key_file.empty() ? monitoring::KeyRing() : monitoring::KeyRing::load(config.key_file);
+}
+
+void name_pools(BackendTable& table, const Config& config) {
+  for (const auto& [pool, policy] : config.pool_policies) table.name_pool(pool);
+}
+
+/// What was inherited is for this configuration, all of it.
+void check_inheritance(const Server::Inheritance& inheritance, const Config& config) {
+  const std::string& engine = inheritance.notes.engine;
+  if (!engine.empty()) {  // a process was followed: what this one does not want is closed with that one
+    if (engine != to_string(config.engine))
+      throw UsageError("--engine: the process to follow runs '" + engine + "' (stop it and start anew to change that)");
+  } else if (const auto left = inheritance.sockets.left_over()) {
+    throw StartError("the service manager hands over " + *left +
+                     ", which is none of --listen, --monitor-listen and --admin (name it, or take it out of the socket unit)");
+  }
+}
+
+std::unique_ptr<monitoring::MonitoringSocket> open_monitoring(const Address& address, const monitoring::KeyRing& keys,
+                                                              InheritedSockets& inherited) {
   using monitoring::MonitoringSocket;
   try {
+    if (Fd bound = inherited.take_udp(address))
+      return std::make_unique<MonitoringSocket>(MonitoringSocket::End::proxy, keys, adopt_udp(std::move(bound)));
     return std::make_unique<MonitoringSocket>(MonitoringSocket::End::proxy, keys, address);
   } catch (const std::system_error& error) {
     throw udp_start_error(address, error, "an agent on this host? use --monitor-listen", "--monitor-listen :5555");
@@ -36,37 +70,36 @@ std::unique_ptr<monitoring::MonitoringSocket> open_monitoring(const Address& add
 
 }  // namespace
 
-Server::Server(const Config& config, const Logger& log)
-    : config_(config),
+Server::Server(Config config, Inheritance inheritance, const Logger& log)
+    : config_(std::move(config)),
       log_(log),
       started_(Clock::now()),
-      account_(account_to_become(config.user)),
-      keys_(config.key_file.empty() ? monitoring::KeyRing() : monitoring::KeyRing::load(config.key_file)),
-      table_(table_options(config)),
+      account_(account_to_become(config_.get()->user)),
+      kept_by_manager_(inheritance.notes.kept),
+      admin_token_(token_in(config_.get()->admin_token_file)),
+      table_(table_options(*config_.get())),
+      clients_(*config_.get(), inheritance.sockets, table_, counters_, log),
       limits_(raise_and_read_limits(account_ ? account_->uid : ::geteuid())),
-      sessions_{table_, counters_, log, {}, config.connect_timeout, config.retries,
-                {config.idle_timeout, config.fin_timeout, config.user_timeout, config.max_lifetime},
-                {config.queue_timeout, config.max_queue}} {
-  if (config.max_connections_per_source > 0) sessions_.sources = &sources_.emplace(config.max_connections_per_source);
-  for (const Config::Endpoint& endpoint : config.listen) {
-    listeners_.emplace_back(endpoint.address, "--listen :8080");
-    if (config.user_timeout > Duration::zero()) listeners_.back().probe_idle_clients(config.user_timeout);
-    sessions_.pools.push_back(&table_.name_pool(endpoint.pool));
-  }
-  monitoring_socket_ = open_monitoring(config.monitor_listen, keys_);
-  if (config.admin) admin_listener_.emplace(*config.admin, "--admin 127.0.0.1:8404");
+      admin_crowd_(kAdminConnections) {
+  const auto now = config_.get();
+  const monitoring::KeyRing keys = load_keys(*now);
+  monitoring_socket_ = open_monitoring(now->monitor_listen, keys, inheritance.sockets);
+  if (now->admin)
+    admin_listener_ = std::make_shared<Listener>(*now->admin, "--admin 127.0.0.1:8404", &inheritance.sockets);
+  check_inheritance(inheritance, *now);
   give_up_privileges();
-  add_configured_backends();
-
-  Membership::Options rules{config.timers, config.allow, {}};
-  if (rules.allow.empty() && keys_.empty()) rules.allow = private_ranges();
-  for (const Listener& listener : listeners_) rules.listeners.push_back(listener.address());
-  membership_ = std::make_unique<Membership>(table_, std::move(rules), counters_, log_);
-  monitoring_ = std::make_unique<MonitoringService>(table_, *monitoring_socket_, *membership_, config.timers, log_,
+  table_.take_orders(std::move(inheritance.notes.orders));
+  name_pools(table_, *now);
+  configure_backends(table_, now->backends, now->max_connections_per_backend, Clock::now());
+  add_agents(table_, inheritance.notes.agents, now->timers, Clock::now());
+  membership_ = std::make_unique<Membership>(table_, membership_rules(*now, !keys.empty()), counters_, log_);
+  monitoring_ = std::make_unique<MonitoringService>(table_, *monitoring_socket_, *membership_, now->timers, log_,
                                                     &heartbeats_);
-  if (!config.state_file.empty())
-    memory_.emplace(table_, *membership_, *monitoring_socket_, config.state_file, log_);
-  start_relays();
+  if (!now->state_file.empty()) memory_.emplace(table_, *membership_, *monitoring_socket_, now->state_file, log_);
+}
+
+void Server::start() {
+  clients_.start(*config_.get(), limits_, heartbeats_);
   start_admin();
   log_start();
   reporter_.emplace(heartbeats_, [this] { return status_line(); }, log_);
@@ -75,85 +108,152 @@ Server::Server(const Config& config, const Logger& log)
 Server::~Server() { finish(); }
 
 /// Everything that takes root is done, and no thread runs yet.
-void Server::give_up_privileges() {
+void Server::give_up_privileges() const {
   if (account_) {
-    for (const Listener& listener : listeners_) listener.give_to(account_->uid);
+    clients_.give_to(account_->uid);
     become(*account_);
   }
-  if (!config_.key_file.empty()) check_readable(config_.key_file, "key file");
+  const auto now = config_.get();
+  if (!now->key_file.empty()) check_readable(now->key_file, "key file");
+  if (!now->admin_token_file.empty()) check_readable(now->admin_token_file, "token file");
+  if (!now->common.config_file.empty()) check_readable(now->common.config_file, "configuration file");
 }
 
-void Server::add_configured_backends() {
-  for (const auto& [pool, policy] : config_.pool_policies) table_.name_pool(pool);
-  for (const Config::StaticBackend& configured : config_.backends) {
-    table_.name_pool(configured.pool);
-    const BackendTable::Access rows(table_);
-    Backend* added = rows.add({configured.address, monitoring::pool_id(configured.pool)}, Source::configured);
-    if (added == nullptr) continue;
-    added->weight = configured.weight;
-    added->backup = configured.backup;
-    added->max_connections = configured.max_connections.value_or(config_.max_connections_per_backend);
-    added->next_check = Clock::now();
-    rows.refresh(*added, Clock::now());
-  }
+Membership::Options Server::membership_rules(const Config& config, bool keys) const {
+  Membership::Options rules{config.timers, config.allow, clients_.addresses()};
+  if (rules.allow.empty() && !keys) rules.allow = private_ranges();
+  return rules;
 }
 
-void Server::start_relays() {
-  const std::size_t threads_each = config_.engine == EngineKind::threads ? 2 : 0;
-  const Capacity fit = capacity_within(limits_, threads_each, kMaxPipes);
-  EngineOptions options;
-  options.reactors = config_.workers;
-  options.max_connections = config_.max_connections == 0 ? fit.connections : config_.max_connections;
-  options.max_pipes = fit.pipes;
-  options.heartbeats = &heartbeats_;
-  if (options.max_connections > fit.connections)
-    log_.warn("the limits of this process are too low for --max-connections",
-              {{"max_connections", options.max_connections},
-               {"limits_allow", fit.connections},
-               {"bound_by", fit.bound_by}});
-  std::vector<const Listener*> listeners;
-  for (const Listener& listener : listeners_) listeners.push_back(&listener);
-  Handler handler = [this](Io& io, Accepted client) { return serve_client(io, std::move(client), sessions_); };
-  relays_ = start_engine(config_.engine, std::move(listeners), std::move(handler), options, log_);
+void Server::reload(Config next) {
+  if (const auto flag = needs_restart(*config_.get(), next))
+    throw UsageError(*flag + ": cannot change while the proxy runs (restart it, or take the change back)");
+  monitoring::KeyRing keys = load_keys(next);
+  std::optional<Token> token = token_in(next.admin_token_file);
+  clients_.change(next);  // the last that can fail
+  const std::size_t key_count = keys.size();
+  name_pools(table_, next);
+  table_.change_rules(table_options(next), Clock::now());
+  membership_->change_rules(membership_rules(next, key_count > 0));
+  monitoring_socket_->change_keys(std::move(keys));
+  monitoring_->change_timers(next.timers);
+  const BackendChanges backends =
+      configure_backends(table_, next.backends, next.max_connections_per_backend, Clock::now());
+  config_.set(std::move(next));
+  admin_token_ = std::move(token);
+  if (admin_) admin_->change_access(admin_access());
+  ++reloads_done_;
+  for (const Address& address : clients_.addresses()) log_.info("listening", {{"address", address.text()}});
+  if (backends.left_out > 0) log_.warn("the table is full: static back-ends are left out", {{"backends", backends.left_out}});
+  log_.info("configuration reloaded", {{"keys", key_count},
+                                       {"backends_added", backends.added},
+                                       {"backends_removed", backends.removed},
+                                       {"backends_changed", backends.changed}});
+}
+
+http::AdminAccess Server::admin_access() const {
+  return http::AdminAccess(admin_listener_->address(), admin_token_, config_.get()->admin_names);
 }
 
 void Server::start_admin() {
   if (!admin_listener_) return;
-  admin_.emplace(*this, admin_listener_->address());
+  feed_.emplace(*this);
+  dashboard_.emplace(*feed_, "backend", "ADDRESS:PORT/POOL");
+  admin_.emplace(*this, admin_access(), &*dashboard_);
   respond_ = admin_->responder();
   EngineOptions options;
-  options.max_connections = kAdminConnections;
+  options.max_connections = kAdminConnections + kAdminLeaving;
   options.idle_workers = 2;
   options.name = "admin";
   Handler handler = [this](Io& io, Accepted client) {
-    return http::serve_connection(io, std::move(client), respond_, Admin::limits());
+    return http::serve_connection(io, std::move(client), respond_, Admin::limits(), &admin_leaves_, &admin_crowd_);
   };
-  admin_server_ = start_engine(EngineKind::threads, {&*admin_listener_}, std::move(handler), options, log_);
+  admin_server_ = start_engine(EngineKind::threads, {admin_listener_}, std::move(handler), options, log_);
 }
 
 void Server::log_start() const {
-  for (const Listener& listener : listeners_) log_.info("listening", {{"address", listener.address().text()}});
-  log_.info("monitoring", {{"address", monitoring_socket_->local_address().text()}, {"keys", keys_.size()}});
+  const std::size_t keys = monitoring_socket_->keys();
+  for (const Address& address : clients_.addresses()) log_.info("listening", {{"address", address.text()}});
+  log_.info("monitoring", {{"address", monitoring_socket_->local_address().text()}, {"keys", keys}});
   if (account_) log_.info("running as", {{"user", account_->name}});
   if (admin_listener_) log_.info("admin", {{"url", "http://" + admin_listener_->address().text()}});
-  if (!keys_.empty() || !config_.allow.empty()) return;
+  if (admin_listener_ && !admin_token_ && !is_loopback(admin_listener_->address()))
+    log_.warn("no --admin-token-file: nothing can be changed through the admin API",
+              {{"admin", admin_listener_->address().text()}});
+  if (keys > 0 || !config_.get()->allow.empty()) return;
   std::string ranges;
   for (const Cidr& range : private_ranges()) ranges += (ranges.empty() ? "" : ",") + range.text();
   log_.warn("no --key-file: any agent in these ranges may register", {{"allow", ranges}});
 }
 
+void Server::find_agents(TimePoint deadline) const {
+  wait_until([&] { return unheard_agents(table_) == 0; }, deadline);
+}
+
+Legacy Server::legacy() {
+  Legacy legacy;
+  legacy.sockets = clients_.descriptors();
+  legacy.sockets.push_back(monitoring_socket_->fd());
+  if (admin_listener_) legacy.sockets.push_back(admin_listener_->fd());
+  HandoverNotes notes;
+  notes.engine = to_string(config_.get()->engine);
+  notes.kept = clients_.kept_addresses();
+  notes.orders = table_.orders();
+  notes.agents = agents_of(table_);
+  legacy.notes = format_notes(notes);
+  return legacy;
+}
+
+void Server::hold_back(bool on) { monitoring_->pause(on); }
+
+void Server::handed_over() {
+  handed_over_ = true;
+  admin_leaves_ = true;
+  reporter_.reset();  // the service manager looks to the other one
+  clients_.release(Clock::now() + kLastAccepts);
+  if (admin_server_) {
+    dashboard_->send_away();
+    admin_server_->release();
+    if (wait_until([this] { return !admin_server_->accepts(); }, Clock::now() + kLastAccepts)) {
+      admin_server_->drop_listeners();
+      admin_listener_.reset();
+    }
+  }
+  if (memory_) memory_->give_up_file();
+  monitoring_->stop(MonitoringService::Farewell::none);
+}
+
+void Server::took_over() {
+  clients_.own_listeners_but(kept_by_manager_);
+  if (admin_listener_) admin_listener_->set_kept(false);
+}
+
+UpgradeOutcome Server::upgrade() {
+  if (draining_) return {0, "this process is stopping"};
+  if (::getpid() == 1) return {0, "this is process 1, with which its container ends: replace the container"};
+  if (upgrading_.exchange(true)) return {0, "an upgrade is under way already"};
+  const std::uint64_t before = upgrades_.count();
+  ::kill(::getpid(), SIGUSR2);
+  const auto outcome = upgrades_.wait_for_next(before, Clock::now() + kUpgradePatience);
+  return outcome.value_or(UpgradeOutcome{0, "it takes too long (the log says what became of it)"});
+}
+
 void Server::stop_accepting() {
   draining_ = true;
-  relays_->stop();
+  if (handed_over_) return;
+  notify_stopping();
+  clients_.engine().stop();
 }
 
 void Server::finish() {
-  if (!relays_) return;
+  if (std::exchange(finished_, true)) return;
   reporter_.reset();
-  relays_->stop();
-  relays_->cut();
+  if (handed_over_ && admin_server_)  // who asked for that is still to be answered
+    wait_until([&] { return admin_server_->active() == 0; }, Clock::now() + kLastAnswers);
   admin_server_.reset();  // before what it tells of
-  relays_.reset();
+  admin_.reset();
+  dashboard_.reset();
+  clients_.stop();
   memory_.reset();
   monitoring_->stop();
 }
@@ -161,15 +261,30 @@ void Server::finish() {
 ProxyStatus Server::status() const {
   ProxyStatus status;
   const TimePoint now = Clock::now();
+  status.started = started_on_;
   status.uptime = now - started_;
-  status.engine = to_string(config_.engine);
-  status.policy = to_string(config_.policy);
-  status.connections_active = relays_->active();
+  const Engine& relays = clients_.engine();
+  const auto config = config_.get();
+  status.engine = to_string(config->engine);
+  status.policy = to_string(config->policy);
+  status.reloads_done = reloads_done_;
+  status.reloads_failed = reloads_failed_;
+  status.connections_active = relays.active();
   status.connections_waiting = table_.waiting();
-  status.connections_most = relays_->max_connections();
-  counters_.fill(status, relays_->refused());
+  status.connections_most = relays.max_connections();
+  status.queue_most = config->max_queue;
+  status.threads_most = limits_.threads;
+  status.descriptors_most = limits_.descriptors;
+  status.connections_fit = clients_.fit().connections;
+  status.bound_by = clients_.fit().bound_by;
+  status.monitoring.address = monitoring_socket_->local_address().text();
+  status.monitoring.keys = monitoring_socket_->keys();
+  membership_->fill(status.monitoring, now);
+  status.log_lines_dropped = log_.dropped();
+  counters_.fill(status, relays.refused());
   status.ready = table_.ready(now);
   status.draining = draining_;
+  status.pools = table_.pools();
   status.backends = table_.status(now);
   return status;
 }
@@ -181,18 +296,18 @@ std::string Server::status_line() const {
     return backend.state == State::up || backend.state == State::stale;
   });
   return fmt::format("{}{} of {} back-ends serve, {} connections", draining_ ? "draining: " : "", serving,
-                     backends.size(), relays_->active());
+                     backends.size(), clients_.engine().active());
 }
 
 std::vector<Decision> Server::decisions() const { return table_.decisions(); }
 
-ProxyView::Change Server::set_state(const std::string& backend, AdminState state) {
-  const Change change = table_.set_state(backend, state, Clock::now());
-  if (change == Change::done)
-    log_.info("operator's order", {{"backend", backend},
-                                   {"state", state == AdminState::ready   ? "ready"
-                                             : state == AdminState::drain ? "drain"
-                                                                          : "maint"}});
+ProxyView::Change Server::set_state(const std::string& backend, AdminState state, std::optional<Duration> close_over) {
+  const Change change = table_.set_state(backend, state, Clock::now(), close_over);
+  if (change != Change::done) return change;
+  if (close_over)
+    log_.info("operator's order", {{"backend", backend}, {"state", to_string(state)}, {"close_over_s", to_seconds(*close_over), 1}});
+  else
+    log_.info("operator's order", {{"backend", backend}, {"state", to_string(state)}});
   return change;
 }
 

@@ -73,14 +73,13 @@ const Told& told(auto refusal) {
 
 }  // namespace
 
-Session::Session(Io& io, Accepted& client, const SessionContext& context)
-    : Relayed(io, std::move(client.socket), context.limits),
-      context_(context),
+Session::Session(Io& io, Served& client)
+    : Relayed(io, std::move(client.socket), client.context->limits),
       client_(client),
       started_(Clock::now()) {}
 
-Task<> Session::serve(Io& io, Accepted client, const SessionContext& context) {
-  Session self(io, client, context);
+Task<> Session::serve(Io& io, Served client) {
+  Session self(io, client);
   Supervision supervision(io, self.link);
   Task<> step = self.connect(io, supervision);
   co_await step;
@@ -102,36 +101,36 @@ Task<> Session::serve(Io& io, Accepted client, const SessionContext& context) {
       }
     } else {
       self.refused_ = Refusal::no_thread;
-      context.counters.reject(Rejection::no_thread);
+      self.context().counters.reject(Rejection::no_thread);
     }
   }
   if (self.lease_) self.link.close_server();  // before the lease goes: its place is free when the back-end knows
-  context.counters.bytes(self.in_.bytes, self.out_.bytes);
+  self.account();
   self.log_end();
 }
 
 Task<> Session::connect(Io& io, Supervision& supervision) {
-  Pool& pool = *context_.pools[client_.listener];
+  Pool& pool = *context().pools[client_.listener];
   std::vector<std::uint64_t> tried;
   std::vector<Explained> candidates;
-  const bool explain = context_.log.enabled(LogLevel::debug);
+  const bool explain = context().log.enabled(LogLevel::debug);
   const std::uint64_t client = source_hash(client_.peer);
   refused_ = Refusal::no_backend;
   TimePoint patience{};  // of all waits in the queue, from the first on
-  for (int attempt = 0; attempt <= context_.retries; ++attempt) {
+  for (int attempt = 0; attempt <= context().retries; ++attempt) {
     TimePoint now = Clock::now();
     const Request request{tried, now, client, explain ? &candidates : nullptr};
-    std::optional<Lease> lease = context_.table.acquire(pool, request);
-    if (!lease && context_.queue.timeout > Duration::zero()) {
-      if (patience == TimePoint{}) patience = now + context_.queue.timeout;
+    std::optional<Lease> lease = context().table.acquire(pool, request);
+    if (!lease && context().queue.timeout > Duration::zero()) {
+      if (patience == TimePoint{}) patience = now + context().queue.timeout;
       Task<> queued = queue(io, supervision, request, patience, lease);
       co_await queued;
       now = Clock::now();
     }
-    if (!lease) break;
     log_candidates(candidates);
+    if (!lease) break;
     retries_ = attempt;
-    const TimePoint deadline = now + context_.connect_timeout;
+    const TimePoint deadline = now + context().connect_timeout;
     int error = 0;
     Fd socket = io.open_stream(lease->address().family(), deadline, error);
     if (!socket) {
@@ -145,7 +144,7 @@ Task<> Session::connect(Io& io, Supervision& supervision) {
     if (result == ConnectResult::connected) {
       refused_.reset();
       lease_.emplace(std::move(*lease));
-      lease_->meter().connected(Clock::now());
+      lease_->connected(Clock::now());
       link.start(lease_->meter());
       co_return;
     }
@@ -155,12 +154,12 @@ Task<> Session::connect(Io& io, Supervision& supervision) {
     if (refused_ == Refusal::no_resources) break;  // nor is this
     lease->connect_failed(Clock::now());
     tried.push_back(lease->id());
-    context_.log.warn("connect failed", {{"client", client_.peer.text()},
+    context().log.warn("connect failed", {{"client", client_.peer.text()},
                                          {"backend", lease->address().text()},
                                          {"reason", told(*refused_).words}});
   }
   if (link.end() != Link::End::open) refused_ = Refusal::cut;
-  if (const auto rejection = told(*refused_).counted) context_.counters.reject(*rejection);
+  if (const auto rejection = told(*refused_).counted) context().counters.reject(*rejection);
 }
 
 Session::Refusal Session::refusal_of(ConnectResult failed) {
@@ -182,13 +181,13 @@ Task<> Session::queue(Io& io, Supervision& supervision, const Request& request, 
     refused_ = Refusal::no_resources;
     co_return;
   }
-  Pool& pool = *context_.pools[client_.listener];
-  const Pool::Joined joined = pool.join(*self, context_.queue.most, request.now);
+  Pool& pool = *context().pools[client_.listener];
+  const Pool::Joined joined = pool.join(*self, context().queue.most, request.now);
   if (joined == Pool::Joined::full) refused_ = Refusal::queue_full;
   if (joined != Pool::Joined::waits) co_return;
   Wait wait = Wait::ready;
   {
-    const Place place{*self, supervision, link, context_.table, pool, lease};
+    const Place place{*self, supervision, link, context().table, pool, lease};
     supervision.turn_to(*self);
     while (wait == Wait::ready && !self->over()) wait = co_await self->rung(deadline);
   }
@@ -203,6 +202,7 @@ Task<> Session::queue(Io& io, Supervision& supervision, const Request& request, 
 Task<> Session::relay_ended(Io& io, const Flow& flow) {
   const bool from_client = &flow == &in_;
   if (!from_client) judge_server();
+  if (link.end() != Link::End::open) return {};  // what either side sees is settled by the cut
   if (flow.end == RelayEnd::source_failed) return from_client ? reset_server(io) : end_client(io);
   if (flow.end == RelayEnd::sink_failed && !from_client) return reset_server(io);
   // If the server takes no more, its side ends by itself: the other relay still delivers what the server said.
@@ -254,6 +254,7 @@ std::string Session::cause() const {
     case Link::End::timed_out: return "cD";
     case Link::End::server_gone: return "sD";
     case Link::End::too_old: return "PD";
+    case Link::End::drained: return "DD";
     case Link::End::cut: return "KD";
     case Link::End::open: break;
   }
@@ -262,11 +263,16 @@ std::string Session::cause() const {
   return "--";
 }
 
+void Session::account() const {
+  context().counters.bytes(in_.bytes, out_.bytes);
+  if (lease_ && !refused_) lease_->ended(in_.bytes, out_.bytes, Clock::now() - started_);
+}
+
 void Session::log_end() const {
-  if (!context_.log.enabled(LogLevel::info)) return;
+  if (!context().log.enabled(LogLevel::info)) return;
   const auto score = [](double value) { return value == kNotNow ? "-" : fmt::format("{:.3f}", value); };
   const std::string backend = lease_ ? lease_->address().text() : "<NOSRV>";
-  context_.log.info("connection", {{"client", client_.peer.text()},
+  context().log.info("connection", {{"client", client_.peer.text()},
                                    {"backend", backend},
                                    {"score", score(lease_ ? lease_->score : kNotNow)},
                                    {"runner_up", score(lease_ ? lease_->runner_up : kNotNow)},
@@ -280,7 +286,8 @@ void Session::log_end() const {
 
 void Session::log_candidates(const std::vector<Explained>& candidates) const {
   for (const Explained& candidate : candidates)
-    context_.log.debug("candidate", {{"backend", candidate.address.text()},
+    context().log.debug("candidate", {{"backend", candidate.address.text()},
+                                     {"verdict", to_string(candidate.verdict)},
                                      {"score", candidate.score, 3},
                                      {"rtt_ms", candidate.rtt_ms, 1},
                                      {"tcp", candidate.tcp},
@@ -291,23 +298,24 @@ void Session::log_candidates(const std::vector<Explained>& candidates) const {
 namespace {
 
 /// With a part of its source's share. A coroutine of its own, so that it costs nothing where sources are not limited.
-Task<> serve_share(Io& io, Accepted client, const SessionContext& context) {
-  const SourceLimit::Share share = context.sources->enter(client.peer);
+Task<> serve_share(Io& io, Served client) {
+  const SourceLimit::Share share = client.context->sources->enter(client.peer);
   if (!share) {  // a log line for each would be what a flood wants
-    context.counters.reject(Rejection::source_limit);
+    client.context->counters.reject(Rejection::source_limit);
     co_return;
   }
-  context.counters.connection();
-  Task<> session = Session::serve(io, std::move(client), context);
+  client.context->counters.connection();
+  Task<> session = Session::serve(io, std::move(client));
   co_await session;
 }
 
 }  // namespace
 
-Task<> serve_client(Io& io, Accepted client, const SessionContext& context) {
-  if (context.sources != nullptr) return serve_share(io, std::move(client), context);
-  context.counters.connection();
-  return Session::serve(io, std::move(client), context);
+Task<> serve_client(Io& io, Accepted client, ContextPointer context) {
+  Served served{{std::move(client)}, std::move(context)};
+  if (served.context->sources != nullptr) return serve_share(io, std::move(served));
+  served.context->counters.connection();
+  return Session::serve(io, std::move(served));
 }
 
 }  // namespace farol::proxy

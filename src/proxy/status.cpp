@@ -17,4 +17,13 @@ const char* to_string(State state) {
   return "?";
 }
 
+const char* to_string(AdminState state) {
+  switch (state) {
+    case AdminState::ready: return "ready";
+    case AdminState::drain: return "drain";
+    case AdminState::maint: return "maint";
+  }
+  return "?";
+}
+
 }  // namespace farol::proxy

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "common/channel.hpp"
 #include "common/socket_option.hpp"
 
 namespace farol::proxy {
@@ -13,7 +14,17 @@ TcpChecks::Outcome outcome_of(ConnectStart started) {
   switch (started) {
     case ConnectStart::done: return TcpChecks::Outcome::accepted;
     case ConnectStart::no_resources: return TcpChecks::Outcome::not_tried;
-    default: return TcpChecks::Outcome::refused;
+    case ConnectStart::refused: return TcpChecks::Outcome::refused;
+    default: return TcpChecks::Outcome::unreachable;
+  }
+}
+
+/// What the error of a connect that is decided says.
+TcpChecks::Outcome outcome_of(int error) {
+  switch (connect_error(error)) {
+    case ConnectResult::connected: return TcpChecks::Outcome::accepted;
+    case ConnectResult::refused: return TcpChecks::Outcome::refused;
+    default: return TcpChecks::Outcome::unreachable;
   }
 }
 
@@ -43,8 +54,7 @@ std::vector<TcpChecks::Result> TcpChecks::collect(TimePoint now) {
     pollfd state{check.socket.get(), POLLOUT, 0};
     const bool decided = ::poll(&state, 1, 0) > 0;
     if (!decided && now < check.deadline) return false;
-    const bool accepted = decided && socket_error(check.socket) == 0;
-    results.push_back({check.backend, accepted ? Outcome::accepted : Outcome::refused});
+    results.push_back({check.backend, decided ? outcome_of(socket_error(check.socket)) : Outcome::unreachable});
     return true;
   });
   return results;

@@ -50,6 +50,40 @@ TEST_CASE("Alarms: a probe is lost when its time is out, and only once", "[alarm
   CHECK(bench.row(kA)->agent.last_packet == bench.now);  // late, but alive
 }
 
+TEST_CASE("Alarms: with the late answer of a silent agent its back-end is chosen like any other again", "[alarms]") {
+  BackendTable::Options only_agents;
+  only_agents.require_agent = true;
+  Bench bench(only_agents);
+  bench.join(kA);
+  bench.join(kB);
+  const auto probe = bench.probe(kA);
+  for (int i = 0; i < 5; ++i) {
+    bench.pass(4s);
+    bench.probe_and_answer(kB);
+  }
+  REQUIRE(bench.state(kA) == State::down);
+  REQUIRE(bench.state(kB) == State::up);
+  bench.deliver(kA.peer, kA.answer(probe));
+  CHECK(bench.dropped(DropReason::late) == 1);
+  CHECK(bench.state(kA) == State::up);
+  std::vector<Explained> explained;
+  proxy::Pool& pool = bench.table.name_pool(std::string(monitoring::kDefaultPool));
+  CHECK(bench.table.acquire(pool, {{}, bench.now, 0, &explained}));  // before any tick
+  REQUIRE(explained.size() == 2);
+  for (const Explained& each : explained) CHECK(each.state == State::up);
+}
+
+TEST_CASE("Alarms: a probe is lost in time also when the alarms looked at its back-end meanwhile", "[alarms]") {
+  Bench bench;
+  bench.join(kA);
+  bench.pass(9900ms);
+  bench.probe(kA);
+  bench.pass(450ms);  // at 10 s it is looked whether the agent is alive
+  CHECK(bench.row(kA)->estimates().loss().share() == 0);
+  bench.pass(50ms);
+  CHECK(bench.row(kA)->estimates().loss().share() == 1);
+}
+
 TEST_CASE("Alarms: an agent that answers never becomes silent", "[alarms]") {
   Bench bench;
   bench.join(kA);
@@ -185,7 +219,7 @@ TEST_CASE("Alarms: after the first, shortest ejection too a connect decides", "[
   Bench bench;
   bench.join(kA);
   bench.join(kB);
-  bench.row(kA)->connect_failed(bench.now, true);
+  bench.connect_failed(kA, true);
   const auto checks = bench.pass(1s);
   REQUIRE(checks.size() == 1);  // although the ejection is over by then
   CHECK(bench.state(kA) == State::up);
@@ -229,6 +263,18 @@ TEST_CASE("Alarms: what this process slept through is void", "[alarms]") {
   live(bench, kA, 30s);
   CHECK(bench.row(kA)->estimates().loss().share() == 0);
   CHECK(bench.state(kA) == State::up);
+}
+
+TEST_CASE("Alarms: who would be asked soon whether it is alive is owed a whole period after a sleep too", "[alarms]") {
+  Bench bench;
+  bench.join(kA);
+  bench.pass(11s);  // found alive at 10 s
+  bench.now += 5s;
+  bench.alarms.tick(bench.now, true);
+  bench.pass(9900ms);
+  CHECK(bench.state(kA) == State::up);
+  bench.pass(200ms);
+  CHECK(bench.state(kA) == State::stale);
 }
 
 TEST_CASE("Alarms: woken by the answer before the alarm, nothing is lost either", "[alarms]") {

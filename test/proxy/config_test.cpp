@@ -79,7 +79,8 @@ TEST_CASE("reverseProxy: every flag arrives", "[config]") {
                                 "--max-connections-per-backend", "5", "--max-connections-per-source", "6",
                                 "--queue-timeout", "250ms", "--max-queue", "8",
                                 "--key-file", "keys", "--state-file", "state", "--allow", "10.0.0.0/8", "--allow", "::1",
-                                "--admin", "off", "--log-level", "debug", "--log-format", "json"});
+                                "--admin", "off", "--admin-token-file", "token", "--admin-name", "farol.example",
+                                "--log-level", "debug", "--log-format", "json"});
   REQUIRE(config.listen.size() == 2);
   CHECK(config.listen[0].pool == "web");
   CHECK(config.listen[1].address == Address::any(9090));
@@ -117,6 +118,8 @@ TEST_CASE("reverseProxy: every flag arrives", "[config]") {
   CHECK(config.state_file == "state");
   CHECK(config.allow.size() == 2);
   CHECK_FALSE(config.admin);
+  CHECK(config.admin_token_file == "token");
+  CHECK(config.admin_names == std::vector<std::string>{"farol.example"});
   CHECK(config.common.log_level == LogLevel::debug);
   CHECK(config.common.log_format == LogFormat::json);
 }
@@ -195,6 +198,8 @@ TEST_CASE("reverseProxy: a configuration file has the flags' names, and the comm
   CHECK(config.listen.size() == 2);
   CHECK(config.retries == 2);
   CHECK(config.idle_timeout == 5min);
+  CHECK(config.common.config_file == file.name());
+  CHECK(parsed({}).common.config_file.empty());
 }
 
 TEST_CASE("reverseProxy: what is wrong in a configuration file is named with the file", "[config]") {
@@ -204,6 +209,28 @@ TEST_CASE("reverseProxy: what is wrong in a configuration file is named with the
   CHECK_THROWS_WITH(parsed({"--config", "/no/such/file"}), Contains("/no/such/file"));
   const ConfigFile wrong("retries=many\n");
   CHECK_THROWS_WITH(parsed({"--config", wrong.name()}), Contains("retries"));
+}
+
+TEST_CASE("reverseProxy: a value that is wrong is blamed on the file only when it comes from there", "[config]") {
+  const auto said_of = [](const std::string& file) { return "configuration file " + file + ": "; };
+  for (const char* text : {"retries=many\n", "connect-timeout=\"5 parsecs\"\n", "listen=\"localhost:80\"\n",
+                           "probe-interval=\"20s\"\nalive-interval=\"10s\"\n"}) {
+    const ConfigFile wrong(text);
+    CAPTURE(text);
+    CHECK_THROWS_WITH(parsed({"--config", wrong.name()}), Catch::StartsWith(said_of(wrong.name())));
+    CHECK_THROWS_AS(parsed({"--config", wrong.name()}), UsageError);
+    CHECK_THROWS_WITH(parsed({"--config", wrong.name()}), !Contains("file " + wrong.name() + ": configuration"));
+  }
+  const ConfigFile fine("retries=1\n");
+  CHECK_THROWS_WITH(parsed({"--config", fine.name(), "--listen", "localhost:80"}), !Contains(fine.name()));
+  const ConfigFile together("alive-interval=\"10s\"\n");
+  CHECK_THROWS_WITH(parsed({"--config", together.name(), "--probe-interval", "20s"}), !Contains(together.name()));
+}
+
+TEST_CASE("reverseProxy: a listener is given once", "[config]") {
+  CHECK_THROWS_WITH(parsed({"--listen", "127.0.0.1:80", "--listen", "127.0.0.1:80=web"}),
+                    Contains("--listen: 127.0.0.1:80 is given twice"));
+  CHECK(parsed({"--listen", "127.0.0.1:0", "--listen", "127.0.0.1:0"}).listen.size() == 2);
 }
 
 TEST_CASE("reverseProxy: the ranges that need no key are loopback, private and link-local", "[config]") {

@@ -135,7 +135,7 @@ TEST_CASE("link: a cut ends both connections, and the first one says why", "[lin
   CHECK(t.link.end() == Link::End::timed_out);
   CHECK(t.client.read_to_end().bytes.empty());
   CHECK(t.server.read_to_end().bytes.empty());
-  CHECK_FALSE(t.link.expired(Clock::now() + 1h));  // once is enough
+  CHECK(t.link.expired(Clock::now()));  // until the relays have ended: one may have been about to wait
 }
 
 TEST_CASE("link: a server's socket that comes after the cut is ended too", "[link]") {

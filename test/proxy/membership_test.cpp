@@ -1,7 +1,9 @@
 #include "proxy/membership.hpp"
 
+#include <atomic>
 #include <catch2/catch.hpp>
 
+#include "common/thread.hpp"
 #include "proxy/monitoring_fixture.hpp"
 
 using namespace farol;
@@ -305,4 +307,23 @@ TEST_CASE("Membership: the proxy's own listener is refused", "[membership]") {
     bench.join(TestAgent("[::1]:5555"));
     CHECK(bench.rows() == 1);
   }
+}
+
+TEST_CASE("Membership: its rules can change while its status is asked for", "[membership]") {
+  Membership::Options rules;
+  for (int i = 0; i < 64; ++i) rules.allow.push_back(Cidr::parse("10.0.0.0/8"));
+  Bench bench({}, rules);
+  std::atomic<bool> asked{false}, changed{false}, wrong{false};
+  Thread asker("asker", [&] {
+    while (!changed) {
+      MonitoringStatus status;
+      bench.membership.fill(status, bench.now);
+      wrong = wrong || status.allowed.size() != 64;
+      asked = true;
+    }
+  });
+  for (int i = 0; i < 2000 || !asked; ++i) bench.membership.change_rules(rules);
+  changed = true;
+  asker.join();
+  CHECK_FALSE(wrong);
 }

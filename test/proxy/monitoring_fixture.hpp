@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <catch2/catch.hpp>
 #include <chrono>
 #include <optional>
@@ -101,7 +102,8 @@ class Bench {
   /// What the probe timer does, for one row.
   monitoring::ProbeRequest probe(const TestAgent& agent) {
     REQUIRE(row(agent) != nullptr);
-    return row(agent)->make_probe(monitoring::random_u64(), now, timers.probe_timeout);
+    const auto access = table.access();
+    return access.make_probe(*access.by_key(agent.key()), monitoring::random_u64(), now, timers.probe_timeout);
   }
   /// A probe and its answer after `rtt`.
   void probe_and_answer(const TestAgent& agent, Duration rtt = 10ms) {
@@ -115,8 +117,25 @@ class Bench {
     for (const TimePoint end = now + span; now < end;) {
       now += 50ms;
       for (const auto& check : alarms.tick(now, false)) checks.push_back(check);
+      CHECK(overlooked() == 0);
     }
     return checks;
+  }
+  /// Rows at which the alarms will look later than something is due to them.
+  [[nodiscard]] std::ptrdiff_t overlooked() {
+    const auto access = table.access();
+    return std::count_if(access.rows().begin(), access.rows().end(), [&](const auto& each) {
+      const Backend& row = *each.second;
+      // A Register can make it forgotten sooner: that is found out when it is next asked whether it is alive.
+      const bool remembered = row.forgotten_at(timers) < now && row.next_look > now + timers.alive_interval;
+      return row.next_look > row.next_alarm() || remembered;
+    });
+  }
+  void connect_failed(const TestAgent& agent, bool may_eject) {
+    const auto access = table.access();
+    Backend& row = *access.by_key(agent.key());
+    row.connect_failed(now, may_eject);
+    access.refresh(row, now);
   }
   [[nodiscard]] std::uint64_t dropped(DropReason reason) const { return counters.dropped(reason); }
   [[nodiscard]] std::uint64_t dropped() const {
@@ -136,10 +155,11 @@ class Bench {
   }
   /// A static back-end, as --backend adds it.
   Backend& add_static(const char* address) {
-    Backend* added = table.access().add({at(address), default_pool()}, Source::configured);
+    const auto access = table.access();
+    Backend* added = access.add({at(address), default_pool()}, Source::configured);
     REQUIRE(added != nullptr);
     added->next_check = now;
-    table.tick(now);
+    access.refresh(*added, now);
     return *added;
   }
 

@@ -52,7 +52,8 @@ struct ScriptedAgent {
 /// The service on a port of its own. Probes come often, so that a test need not wait.
 class ServiceBench {
  public:
-  explicit ServiceBench(Duration probe_interval = 50ms) : timers_{probe_interval, 5s, 60s, 1s} {
+  explicit ServiceBench(Duration probe_interval = 50ms, Duration probe_timeout = 5s)
+      : timers_{probe_interval, probe_timeout, 60s, 1s} {
     table.name_pool(std::string(monitoring::kDefaultPool));
   }
 
@@ -176,6 +177,18 @@ TEST_CASE("MonitoringService: several agents of one host, each probed at its por
       agent.answer(probe);
     }
   CHECK(bench.table.status(Clock::now()).size() == 4);
+}
+
+TEST_CASE("MonitoringService: shorter timers hold at once, also for what was planned before", "[monitoring_service]") {
+  ServiceBench bench(1h, 50s);  // and once a minute it is looked whether the agent is alive
+  ScriptedAgent agent(1);
+  bench.join(agent);
+  CHECK(agent.await().sequence == 1);
+  bench.service.change_timers({1h, 50s, 100ms, 1s});
+  bench.until([&] {
+    const auto rows = bench.table.status(Clock::now());
+    return rows.empty() || rows[0].agent_silent;
+  });
 }
 
 TEST_CASE("MonitoringService: a Deregister takes a row away", "[monitoring_service]") {

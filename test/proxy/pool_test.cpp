@@ -8,46 +8,15 @@
 #include <vector>
 
 #include "common/thread.hpp"
-#include "proxy/monitoring_fixture.hpp"
+#include "proxy/static_pool.hpp"
 
-// What holds for every policy: weights, backups, counting, and the record of decisions.
+// What holds for every policy: weights, backups and counting.
 
 using namespace farol;
 using namespace farol::proxy;
 using namespace farol::test;
 
 namespace {
-
-/// A pool of configured back-ends that all accept connections.
-struct StaticPool {
-  explicit StaticPool(Policy policy) : bench(options(policy)) {}
-
-  static BackendTable::Options options(Policy policy) {
-    BackendTable::Options result;
-    result.policy = policy;
-    return result;
-  }
-  Backend& add(const char* address, double weight = 1, bool backup = false) {
-    Backend& added = bench.add_static(address);
-    added.weight = weight;
-    added.backup = backup;
-    added.take_check(true, bench.now, bench.timers);
-    return added;
-  }
-  /// A connection for a client; empty without one.
-  std::optional<Lease> acquire(std::uint64_t client = 0, const std::vector<std::uint64_t>& tried = {}) {
-    bench.table.tick(bench.now);
-    return bench.table.acquire(pool(), {tried, bench.now, client});
-  }
-  std::string chosen(std::uint64_t client = 0, const std::vector<std::uint64_t>& tried = {}) {
-    const auto lease = acquire(client, tried);
-    return lease ? lease->address().text() : "nobody";
-  }
-  Pool& pool() { return bench.table.name_pool(std::string(monitoring::kDefaultPool)); }
-  std::vector<Decision> decisions() { return bench.table.decisions(); }
-
-  Bench bench;
-};
 
 const std::vector<Policy> kCaring = {Policy::weighted, Policy::least_connections, Policy::round_robin,
                                      Policy::source_hash};
@@ -243,93 +212,4 @@ TEST_CASE("Pool: report orders the saturated by their sums, behind all others", 
   CHECK(bench.acquire()->score == Approx(100));
   bench.join(cool);
   for (int i = 0; i < 3; ++i) CHECK(bench.acquire()->address() == cool.key().address);
-}
-
-TEST_CASE("Pool: a decision is kept with all that went into it", "[pool]") {
-  Bench bench;
-  TestAgent a("10.0.0.1:5555", 1), b("10.0.0.2:5555", 2);
-  a.load = {2000, 1000, 90, 40};
-  b.load = {1000, 3000, 70, 0};
-  bench.join(a);
-  bench.join(b);
-  bench.probe_and_answer(b, 10ms);
-  const auto first = bench.acquire();
-  REQUIRE(first->address() == b.key().address);
-  bench.now += 1s;
-  const auto second = bench.acquire();
-  const std::vector<Decision> kept = bench.table.decisions();
-  REQUIRE(kept.size() == 2);
-  CHECK(kept[0].number == 2);  // the newest first
-  CHECK(kept[1].number == 1);
-  CHECK(kept[0].at == bench.now);
-  CHECK(kept[0].pool == "default");
-  CHECK(kept[0].policy == Policy::weighted);
-  CHECK(kept[0].chosen == second->address());
-  CHECK(kept[0].candidates == 2);
-  for (const Decision& decision : kept) {
-    REQUIRE(decision.considered.size() == 2);
-    CHECK(decision.considered[0].address == decision.chosen);
-    for (const Explained& one : decision.considered) CHECK(one.components.sum() == Approx(one.score));
-  }
-  const Explained &won = kept[1].considered[0], &lost = kept[1].considered[1];
-  CHECK(won.score == first->score);
-  CHECK(lost.score == first->runner_up);
-  CHECK(won.rtt_ms == Approx(10));
-  CHECK(won.components.rtt == Approx(.15));
-  CHECK(won.components.cpu == Approx(.05));
-  CHECK(won.components.memory == Approx(.15));
-  CHECK(won.components.tcp == Approx(0).margin(1e-9));
-  CHECK(lost.components.tcp == Approx(1.2));
-  CHECK(lost.tcp == 40);
-  CHECK(lost.cpu == 20);
-  CHECK(lost.memory == 10);
-  CHECK(won.open == 0);  // as it was before the choice
-  const Explained& again = kept[0].considered[0];
-  CHECK(again.address == won.address);
-  CHECK(again.open == 1);
-  CHECK(again.busy == 1);
-  CHECK(again.components.tcp == Approx(.03));
-}
-
-TEST_CASE("Pool: where only connections count, they are the whole score", "[pool]") {
-  StaticPool t(Policy::least_connections);
-  t.add("10.0.0.1:80", 2);
-  std::vector<Lease> open;
-  for (int i = 0; i < 3; ++i) open.push_back(std::move(*t.acquire()));
-  const Explained last = t.decisions()[0].considered[0];
-  CHECK(last.score == 1.5);  // (2 + 1) / 2
-  CHECK(last.components.tcp == 1.5);
-  CHECK(last.components.sum() == 1.5);
-}
-
-TEST_CASE("Pool: of few decisions all are kept, of many ten a second, the last 64", "[pool]") {
-  StaticPool t(Policy::round_robin);
-  t.add("10.0.0.1:80");
-  for (int i = 0; i < 1000; ++i) t.chosen();
-  std::vector<Decision> kept = t.decisions();
-  REQUIRE(kept.size() == 64);
-  CHECK(kept.front().number == 64);
-  t.bench.now += 1s;
-  for (int i = 0; i < 1000; ++i) t.chosen();
-  kept = t.decisions();
-  REQUIRE(kept.size() == 64);
-  CHECK(kept.front().number == 1010);
-  CHECK(kept[9].number == 1001);
-  CHECK(kept[10].number == 64);  // the gap shows what was not kept
-  CHECK(kept.back().number == 11);
-}
-
-TEST_CASE("Pool: of many candidates the best 16 are shown, the chosen one first", "[pool]") {
-  StaticPool t(Policy::least_connections);
-  std::vector<Lease> open;
-  for (int i = 1; i <= 40; ++i) {
-    t.add(("10.0.0." + std::to_string(i) + ":80").c_str());
-    open.push_back(std::move(*t.acquire()));
-  }
-  for (int i = 0; i < 20; ++i) open.push_back(std::move(*t.acquire()));
-  const Decision last = t.decisions()[0];
-  CHECK(last.candidates == 40);
-  REQUIRE(last.considered.size() == 16);
-  CHECK(last.considered[0].address == last.chosen);
-  for (const Explained& one : last.considered) CHECK(one.open == 1);  // nineteen had two
 }

@@ -125,7 +125,7 @@ std::string Peer::read(std::size_t count) const {
   return bytes;
 }
 
-Peer::Rest Peer::read_to_end() const {
+Peer::Rest Peer::read_to_end(std::chrono::milliseconds pause) const {
   Rest rest;
   std::string buffer(64 * kKiB, '\0');
   for (;;) {
@@ -134,6 +134,7 @@ Peer::Rest Peer::read_to_end() const {
     if (got < 0) rest.end = End::reset;
     if (got <= 0) return rest;
     rest.bytes.append(buffer, 0, static_cast<std::size_t>(got));
+    if (pause.count() > 0) ::poll(nullptr, 0, static_cast<int>(pause.count()));
   }
 }
 
@@ -223,19 +224,20 @@ ProxyUnderTest::ProxyUnderTest(EngineKind engine, const std::vector<Address>& ba
       log_(options.log_level),
       table_(table_options(options)),
       sources_(options.per_source),
-      context_{table_, counters_, log_.log(), {&table_.name_pool(std::string(monitoring::kDefaultPool))},
-               options.connect_timeout, options.retries, {options.idle, options.fin, options.user, options.lifetime},
-               {options.queue_timeout, options.max_queue}, options.per_source > 0 ? &sources_ : nullptr},
-      listener_(kLoopback) {
+      context_(Snapshot<proxy::SessionContext>({
+          table_, counters_, log_.log(), {&table_.name_pool(std::string(monitoring::kDefaultPool))},
+          options.connect_timeout, options.retries, {options.idle, options.fin, options.user, options.lifetime},
+          {options.queue_timeout, options.max_queue}, options.per_source > 0 ? &sources_ : nullptr}).get()),
+      listener_(std::make_shared<Listener>(kLoopback)) {
   std::signal(SIGPIPE, SIG_IGN);  // as run_program() does: splice(2) knows no MSG_NOSIGNAL
-  if (options.user > 0s) listener_.probe_idle_clients(options.user);
+  if (options.user > 0s) listener_->probe_idle_clients(options.user);
   for (const Address& backend : backends) add_backend(backend);
   Handler handler = [this](Io& io, Accepted client) { return proxy::serve_client(io, std::move(client), context_); };
   EngineOptions engine_options;
   engine_options.max_connections = options.max_connections;
   engine_options.idle_workers = options.idle_workers;
   engine_options.reactors = 2;
-  engine_ = start_engine(engine, {&listener_}, std::move(handler), engine_options, log_.log());
+  engine_ = start_engine(engine, {listener_}, std::move(handler), engine_options, log_.log());
 }
 
 void ProxyUnderTest::add_backend(const Address& address) {
@@ -243,6 +245,10 @@ void ProxyUnderTest::add_backend(const Address& address) {
   proxy::Backend* added = rows.add({address, monitoring::pool_id(monitoring::kDefaultPool)}, proxy::Source::configured);
   added->take_check(true, Clock::now(), {});
   rows.refresh(*added, Clock::now());
+}
+
+void ProxyUnderTest::set_state(const Address& backend, proxy::AdminState state, std::optional<Duration> close_over) {
+  REQUIRE(table_.set_state(backend.text(), state, Clock::now(), close_over) == proxy::ProxyView::Change::done);
 }
 
 bool ProxyUnderTest::waits(std::size_t clients) {

@@ -60,12 +60,12 @@ class Peer {
   /// The next `count` bytes; fewer only when the connection ends before.
   [[nodiscard]] std::string read(std::size_t count) const;
   enum class End { eof, reset };
-  /// All that comes, and how it ended.
+  /// All that comes, and how it ended. `pause`: after each 64 KiB.
   struct Rest {
     std::string bytes;
     End end = End::eof;
   };
-  Rest read_to_end() const;
+  Rest read_to_end(std::chrono::milliseconds pause = {}) const;
   /// Waits until the other side's kernel has all that was sent: neither close nor reset can lose it then.
   void wait_until_received() const;
   /// True when there is something to read, if only the end.
@@ -152,7 +152,7 @@ class ProxyUnderTest {
   ProxyUnderTest(EngineKind engine, const std::vector<Address>& backends)
       : ProxyUnderTest(engine, backends, Options{}) {}
 
-  [[nodiscard]] const Address& address() const { return listener_.address(); }
+  [[nodiscard]] const Address& address() const { return listener_->address(); }
   [[nodiscard]] Peer client(Buffers buffers = {}) const { return Peer::connect(address(), buffers); }
   /// The next line of the access log: waits for a session to end.
   std::map<std::string, std::string> next_session() { return log_.next("connection"); }
@@ -164,6 +164,7 @@ class ProxyUnderTest {
   [[nodiscard]] Engine& engine() { return *engine_; }
   [[nodiscard]] proxy::BackendTable& table() { return table_; }
   void add_backend(const Address& address);
+  void set_state(const Address& backend, proxy::AdminState state, std::optional<Duration> close_over = {});
   /// Ends the engine, and with it every thread of the proxy.
   void end() { engine_.reset(); }
 
@@ -173,8 +174,8 @@ class ProxyUnderTest {
   proxy::Counters counters_;
   proxy::BackendTable table_;
   proxy::SourceLimit sources_;
-  const proxy::SessionContext context_;
-  Listener listener_;
+  const proxy::ContextPointer context_;
+  const std::shared_ptr<const Listener> listener_;
   std::unique_ptr<Engine> engine_;
 };
 

@@ -14,14 +14,16 @@ using namespace std::chrono_literals;
 
 namespace {
 
+using Outcome = TcpChecks::Outcome;
+
 const Address kLoopback = Address::ipv4(0x7f000001, 0);
 
-/// Waits for the checks as the alarm thread does: the result of each.
-std::map<std::uint64_t, bool> all_results(TcpChecks& checks) {
-  std::map<std::uint64_t, bool> results;
+/// Waits for the checks as the alarm thread does: the outcome of each.
+std::map<std::uint64_t, Outcome> all_results(TcpChecks& checks) {
+  std::map<std::uint64_t, Outcome> results;
   while (!checks.empty()) {
     for (const TcpChecks::Result& result : checks.collect(Clock::now()))
-      CHECK(results.emplace(result.backend, result.outcome == TcpChecks::Outcome::accepted).second);
+      CHECK(results.emplace(result.backend, result.outcome).second);
     std::vector<pollfd> set;
     checks.add_to(set);
     ::poll(set.data(), set.size(), 10);
@@ -44,7 +46,7 @@ TEST_CASE("TcpChecks: accepted, refused, and many at once", "[tcp_checks]") {
   CHECK_FALSE(checks.empty());
   const auto results = all_results(checks);
   CHECK(results.size() == 40);
-  for (const auto& [id, accepted] : results) CHECK(accepted == (id % 2 == 0));
+  for (const auto& [id, outcome] : results) CHECK(outcome == (id % 2 == 0 ? Outcome::accepted : Outcome::refused));
 }
 
 TEST_CASE("TcpChecks: without a descriptor, or a port, nothing is said of the service", "[tcp_checks]") {
@@ -56,14 +58,14 @@ TEST_CASE("TcpChecks: without a descriptor, or a port, nothing is said of the se
   }
   const auto results = checks.collect(Clock::now());
   REQUIRE(results.size() == 1);
-  CHECK(results[0].outcome == TcpChecks::Outcome::not_tried);
+  CHECK(results[0].outcome == Outcome::not_tried);
   for (const int ours : {EADDRNOTAVAIL, ENOBUFS, ENOMEM}) CHECK(connect_error(ours) == ConnectResult::no_resources);
   CHECK(connect_error(ECONNREFUSED) == ConnectResult::refused);
   CHECK(connect_error(EHOSTUNREACH) == ConnectResult::unreachable);
   CHECK(connect_error(ETIMEDOUT) == ConnectResult::timed_out);
 }
 
-TEST_CASE("TcpChecks: no answer until the deadline is a refusal", "[tcp_checks]") {
+TEST_CASE("TcpChecks: a service that does not answer until the deadline is unreachable", "[tcp_checks]") {
   // A full accept queue does not answer: the kernel drops the SYN.
   const Fd full(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
   SockAddr bound = kLoopback.raw();
@@ -82,15 +84,15 @@ TEST_CASE("TcpChecks: no answer until the deadline is a refusal", "[tcp_checks]"
   checks.start(7, service, start + 200ms);
   CHECK(checks.collect(start + 199ms).empty());
   const auto results = all_results(checks);
-  CHECK(results == std::map<std::uint64_t, bool>{{7, false}});
+  CHECK(results == std::map<std::uint64_t, Outcome>{{7, Outcome::unreachable}});
   CHECK(Clock::now() - start >= 200ms);
 }
 
-TEST_CASE("TcpChecks: an address that cannot be reached at all is refused at once", "[tcp_checks]") {
+TEST_CASE("TcpChecks: an address that cannot be reached at all is not waited for", "[tcp_checks]") {
   TcpChecks checks;
   checks.start(7, Address::ipv4(0xffffffff, 80), Clock::now() + 10s);
   const auto results = checks.collect(Clock::now());
   REQUIRE(results.size() == 1);
-  CHECK(results[0].outcome == TcpChecks::Outcome::refused);
+  CHECK(results[0].outcome == Outcome::unreachable);
   CHECK(checks.empty());
 }

@@ -1,0 +1,16 @@
+#include "proxy/config_changes.hpp"
+
+namespace farol::proxy {
+
+std::optional<std::string> needs_restart(const Config& now, const Config& next) {
+  if (now.engine != next.engine) return "--engine";
+  if (now.workers != next.workers) return "--workers";
+  if (now.monitor_listen != next.monitor_listen) return "--monitor-listen";
+  if (now.admin != next.admin) return "--admin";
+  if (now.user != next.user) return "--user";
+  if (now.state_file != next.state_file) return "--state-file";
+  if (now.common.log_format != next.common.log_format) return "--log-format";
+  return std::nullopt;
+}
+
+}  // namespace farol::proxy
