@@ -3,6 +3,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "common/histogram.hpp"
 #include "gateway/pool.hpp"
 #include "gateway/window.hpp"
 
@@ -50,6 +51,8 @@ class Asks {
   /// Lets time have its effect on one server's asks. True when it has been silent for too long.
   bool advance(TimePoint now, Server& server, Returns& returns);
   [[nodiscard]] TimePoint next_deadline(const Server& server) const;
+  /// From a question to its first chunk.
+  [[nodiscard]] HistogramCounts round_trips() const { return round_trips_.counts(); }
   /// Drops what is over and too old to matter.
   void forget(TimePoint now);
 
@@ -62,6 +65,7 @@ class Asks {
 
   std::unordered_map<RequestId, Ask> asks_;
   TimePoint next_forget_{};
+  Histogram round_trips_{kMomentBounds};
 };
 
 }  // namespace farol::gateway

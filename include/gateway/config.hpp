@@ -15,6 +15,7 @@ struct Config {
   CommonOptions common;
   Address listen;                ///< HTTP on TCP and the file protocol on UDP, same number
   std::optional<Address> admin;  ///< empty: off
+  std::vector<std::string> admin_names;  ///< that the admin endpoint may be called by
   std::vector<Cidr> allow;       ///< who may register; empty: private_ranges()
   EngineKind engine = EngineKind::threads;
   std::size_t workers = 0;  ///< reactors

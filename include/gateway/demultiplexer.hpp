@@ -1,7 +1,7 @@
 #pragma once
 
+#include <array>
 #include <atomic>
-#include <map>
 #include <string>
 #include <vector>
 
@@ -11,28 +11,10 @@
 #include "common/thread.hpp"
 #include "gateway/fetcher.hpp"
 #include "gateway/sessions.hpp"
+#include "gateway/status.hpp"
 #include "transfer/transfer_socket.hpp"
 
 namespace farol::gateway {
-
-/// What an operator sees of a server.
-struct ServerStatus {
-  std::string name;
-  Address address;
-  ServerState state = ServerState::up;
-  bool left_out = false;  ///< its chunks do not arrive
-  Duration heard_ago{}, rtt{};
-  double bytes_per_second = 0;
-  unsigned in_flight = 0, window = 0;
-  std::uint64_t chunks = 0, lost = 0, duplicates = 0;
-};
-struct PoolStatus {
-  std::vector<ServerStatus> servers;
-  std::size_t transfers = 0;
-  std::map<std::string, std::uint64_t> dropped;  ///< datagrams, by reason
-  std::uint64_t socket_drops = 0;                ///< that our receive buffer had no room for
-  bool ready = false;                            ///< some server is up
-};
 
 /// The report's demultiplexer: one thread that takes every datagram on the one UDP socket, gives each to the session and
 /// the transfer it belongs to, and sends what the Fetcher wants asked. Handlers call the rest from their own threads.
@@ -88,7 +70,7 @@ class Demultiplexer {
 
   mutable Mutex mutex_;
   Fetcher fetcher_ GUARDED_BY(mutex_);
-  std::map<std::string, std::uint64_t> dropped_ GUARDED_BY(mutex_);  ///< copies, for the status
+  std::array<std::uint64_t, transfer::kDropReasons> dropped_ GUARDED_BY(mutex_){};  ///< copies, for the status
   std::uint64_t socket_drops_ GUARDED_BY(mutex_) = 0;
 
   Thread thread_;  // last: joined before what it uses goes

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <map>
 #include <string>
 #include <unordered_map>
@@ -10,6 +11,7 @@
 #include "gateway/asks.hpp"
 #include "gateway/negative_cache.hpp"
 #include "gateway/pool.hpp"
+#include "gateway/status.hpp"
 #include "gateway/transfer.hpp"
 #include "transfer/codec.hpp"
 
@@ -79,6 +81,8 @@ class Fetcher {
   [[nodiscard]] const Pool& pool() const { return pool_; }
   [[nodiscard]] const Transfer* find(TransferId id) const;
   [[nodiscard]] std::size_t transfers() const { return transfers_.size(); }
+  /// Writes down what there is, but for what its owner knows of the socket.
+  void describe(TimePoint now, PoolStatus& status) const;
   [[nodiscard]] std::uint64_t unexpected() const { return unexpected_; }  ///< answers to no question
 
  private:
@@ -113,6 +117,7 @@ class Fetcher {
   TransferId next_transfer_ = 1;
   RequestId next_request_;
   std::uint64_t unexpected_ = 0;
+  std::array<std::uint64_t, kFailures> failed_{};  ///< transfers
   std::vector<Outgoing> outgoing_;
   std::vector<Event> events_;
 };

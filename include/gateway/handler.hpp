@@ -5,6 +5,7 @@
 #include "common/log.hpp"
 #include "gateway/demultiplexer.hpp"
 #include "gateway/media_types.hpp"
+#include "gateway/meters.hpp"
 #include "http/server.hpp"
 
 namespace farol::gateway {
@@ -14,8 +15,8 @@ namespace farol::gateway {
 /// Owned by main; borrows the rest, which must outlive it. Any thread.
 class Handler {
  public:
-  Handler(Demultiplexer& demultiplexer, const MediaTypes& types, const Logger& log)
-      : demultiplexer_(demultiplexer), types_(types), log_(log) {}
+  Handler(Demultiplexer& demultiplexer, const MediaTypes& types, Meters& meters, const Logger& log)
+      : demultiplexer_(demultiplexer), types_(types), meters_(meters), log_(log) {}
 
   Task<http::Response> respond(Io& io, const http::Request& request, const std::string& client) const;
 
@@ -26,6 +27,7 @@ class Handler {
 
   Demultiplexer& demultiplexer_;
   const MediaTypes& types_;
+  Meters& meters_;
   const Logger& log_;
 };
 

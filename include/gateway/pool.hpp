@@ -48,6 +48,9 @@ struct Server {
 
   std::uint64_t chunks = 0, lost = 0, duplicates = 0;
 
+  static constexpr unsigned kWorthTelling = 4;  ///< time-outs: one or two are the machine's own pauses
+  /// It is heard, but what it was asked for does not come.
+  [[nodiscard]] bool undelivered() const { return state == ServerState::up && timeouts >= kWorthTelling; }
   /// May be asked for chunks now.
   [[nodiscard]] bool delivers(TimePoint now) const { return state == ServerState::up && now >= left_out_until; }
 };

@@ -20,7 +20,10 @@ enum class Failure {
   server_error,     ///< whoever has it cannot read it
   version_changed,  ///< the version that was begun is nowhere to be had any more
 };
+inline constexpr std::size_t kFailures = 5;
 const char* to_string(Failure failure);
+/// The same in one word, for metrics: "no_answer".
+const char* reason_of(Failure failure);
 
 /// Whether chunks of the two may be mixed. By content where both know it; else by size and modification time, if that
 /// time has a fraction of a second: a whole second is what tools set, on files that may differ.

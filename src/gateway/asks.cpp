@@ -42,7 +42,10 @@ bool Asks::delivered(TimePoint now, Server& server, Ask& ask, unsigned bit, Retu
   ++server.chunks;
   server.timeouts = 0;
   server.left_out_until = {};
-  if (!std::exchange(ask.answered, true)) server.rate.rtt.add(now, now - ask.sent);
+  if (!std::exchange(ask.answered, true)) {
+    server.rate.rtt.add(now, now - ask.sent);
+    round_trips_.observe(now - ask.sent);
+  }
   const std::uint64_t sequence = sequence_of(ask, bit);
   const bool owed = (ask.pending & bit_of(bit)) != 0;
   if (owed) {

@@ -30,7 +30,11 @@ void add_flags(CLI::App& app, Raw& raw, Config& config) {
   app.add_option("address", raw.address, "IP address for HTTP (TCP) and file servers (UDP)")->default_str("all");
   app.add_option("port", raw.port, "of both")->capture_default_str()->check(CLI::Range(0, 65535));
   app.add_option("--allow", raw.allow, "address range whose file servers may register, CIDR, repeatable")->take_all();
-  app.add_option("--admin", raw.admin, "health and status on ADDR:PORT, or 'off'")->capture_default_str();
+  app.add_option("--admin", raw.admin, "dashboard, health, status and metrics on ADDR:PORT, or 'off'")
+      ->capture_default_str();
+  app.add_option("--admin-name", config.admin_names,
+                 "host name that the admin endpoint may be called by, besides addresses and this machine's own; repeatable")
+      ->take_all();
   add_choice(app, "--engine", config.engine, {{"threads", EngineKind::threads}, {"events", EngineKind::events}},
              "who serves the clients, a thread per connection or a reactor per core");
   app.add_option("--workers", config.workers, "reactors of the events engine; 0 = one per core")

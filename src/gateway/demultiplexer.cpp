@@ -203,7 +203,7 @@ void Demultiplexer::report(const std::vector<Fetcher::Event>& events) {
 void Demultiplexer::report_dropped(DropReason reason, const Address& peer) {
   {
     MutexLock lock(mutex_);
-    ++dropped_[std::string(to_string(reason))];
+    ++dropped_[static_cast<std::size_t>(reason)];
   }
   std::uint64_t suppressed = 0;
   if (drop_log_.allow(Clock::now(), suppressed))
@@ -212,17 +212,12 @@ void Demultiplexer::report_dropped(DropReason reason, const Address& peer) {
 
 PoolStatus Demultiplexer::status() const {
   PoolStatus status;
-  const TimePoint now = Clock::now();
   MutexLock lock(mutex_);
-  status.transfers = fetcher_.transfers();
-  status.dropped = dropped_;
-  status.dropped["unexpected"] = fetcher_.unexpected();
+  fetcher_.describe(Clock::now(), status);
   status.socket_drops = socket_drops_;
-  status.ready = fetcher_.pool().any_up();
-  for (const auto& [id, server] : fetcher_.pool().servers())
-    status.servers.push_back({server.name, server.address, server.state, !server.delivers(now), now - server.heard,
-                              server.rate.rtt.smoothed(), server.rate.rate() * kChunkSize, server.rate.in_flight(),
-                              server.rate.window(), server.chunks, server.lost, server.duplicates});
+  for (std::size_t i = 0; i < dropped_.size(); ++i)
+    status.dropped.push_back({std::string(to_string(static_cast<DropReason>(i))), dropped_[i]});
+  status.dropped.push_back({"unexpected", fetcher_.unexpected()});
   return status;
 }
 

@@ -14,7 +14,7 @@ constexpr std::uint64_t kLeastAhead = 512U << 10U;
 constexpr unsigned kLeastBudget = 8;
 constexpr Duration kHedgeLook = std::chrono::milliseconds(5);
 constexpr unsigned kLeftOutAt = 2;   ///< time-outs in a row
-constexpr unsigned kWorthTelling = 4;  ///< of them: one or two are the machine's own pauses
+constexpr std::size_t kMostDescribed = 20;  ///< transfers
 constexpr unsigned kMostDoublings = 6;
 constexpr Duration kFirstPause = std::chrono::milliseconds(100), kLongestPause = std::chrono::seconds(5);
 
@@ -63,7 +63,7 @@ void Fetcher::on(TimePoint now, Server& server, RequestId request, const FileChu
     ++unexpected_;
     return;
   }
-  if (server.timeouts >= kWorthTelling) tell(Event::Kind::delivers_again, server);
+  if (server.timeouts >= Server::kWorthTelling) tell(Event::Kind::delivers_again, server);
   const auto bit = static_cast<unsigned>(chunk.chunk % kSegmentChunks);
   const TransferId id = ask->transfer;
   Asks::Returns returns;
@@ -163,7 +163,7 @@ void Fetcher::advance_servers(TimePoint now) {
   }
   for (auto& [id, server] : pool_.servers()) {
     if (!asks_.advance(now, server, returns) || server.timeouts < kLeftOutAt) continue;
-    if (server.timeouts == kWorthTelling) tell(Event::Kind::left_out, server);
+    if (server.timeouts == Server::kWorthTelling) tell(Event::Kind::left_out, server);
     server.rate.collapse();
     server.left_out_until =
         now + std::min(kFirstPause * (1 << std::min(server.timeouts - kLeftOutAt, kMostDoublings)), kLongestPause);
@@ -283,6 +283,7 @@ Fetcher::Look Fetcher::look(TransferId id) {
 void Fetcher::fetch(TimePoint now, TransferId id, std::uint64_t first, std::uint64_t end) {
   Transfer& transfer = transfers_.at(id);
   transfer.window.emplace(first, end, transfer.replicas.version()->size);
+  transfer.first = first;
   transfer.progress = now;
 }
 
@@ -308,6 +309,22 @@ const Transfer* Fetcher::find(TransferId id) const {
   return found == transfers_.end() ? nullptr : &found->second;
 }
 
+void Fetcher::describe(TimePoint now, PoolStatus& status) const {
+  for (const auto& [id, server] : pool_.servers())
+    status.servers.push_back({server.name, server.address, server.state, !server.delivers(now), server.undelivered(),
+                              now - server.heard, server.rate.rtt.smoothed(), server.rate.rate() * kChunkSize,
+                              server.rate.in_flight(), server.rate.window(), server.chunks, server.lost,
+                              server.duplicates});
+  status.ready = pool_.any_up();
+  status.transfers = transfers_.size();
+  status.transfers_total = next_transfer_ - 1;
+  for (auto at = transfers_.begin(); at != transfers_.end() && status.longest.size() < kMostDescribed; ++at)
+    status.longest.push_back(at->second.describe(now));
+  for (std::size_t i = 0; i < failed_.size(); ++i)
+    status.failed.push_back({reason_of(static_cast<Failure>(i)), failed_[i]});
+  status.chunk_rtt = asks_.round_trips();
+}
+
 void Fetcher::fail_all() {
   for (auto& [id, transfer] : transfers_)
     if (!transfer.failure) fail(transfer, Failure::no_server);
@@ -315,6 +332,7 @@ void Fetcher::fail_all() {
 
 void Fetcher::fail(Transfer& transfer, Failure failure) {
   transfer.failure = failure;
+  ++failed_[static_cast<std::size_t>(failure)];
   news(transfer);
 }
 

@@ -31,42 +31,53 @@ Response failed(Failure failure) {
   return http::plain(500, "unknown failure");
 }
 
-/// The body of a response, which tells the log how it went when it goes.
-class LoggedBody final : public http::BodySource {
+/// The body of a response, which tells the log and the meters how it went when it goes.
+class CountedBody final : public http::BodySource {
  public:
-  LoggedBody(std::unique_ptr<Download> download, const Logger& log, const Request& request, std::string client,
-             int status, std::uint64_t length)
+  CountedBody(std::unique_ptr<Download> download, Meters& meters, const Logger& log, const Request& request,
+              std::string client, int status, std::uint64_t length, TimePoint asked)
       : download_(std::move(download)),
+        meters_(meters),
         log_(log),
         method_(request.method),
         target_(request.target),
         client_(std::move(client)),
         status_(status),
-        length_(length) {}
-  ~LoggedBody() override {
+        length_(length),
+        asked_(asked) {}
+  ~CountedBody() override {
+    const bool whole = download_->given() == length_;
+    if (whole && length_ > 0) meters_.transfer_time.observe(Clock::now() - asked_);
+    if (!whole && !download_->failure()) meters_.clients_gone.fetch_add(1, std::memory_order_relaxed);
     const auto tally = download_->tally();
-    const char* const how = download_->given() == length_ ? "whole"
-                            : download_->failure()        ? to_string(*download_->failure())
-                                                          : "client gone";
+    const char* const how = whole                  ? "whole"
+                            : download_->failure() ? to_string(*download_->failure())
+                                                   : "client gone";
     log_.info("request", {{"client", client_},
                           {"method", method_},
                           {"target", target_},
                           {"status", status_},
                           {"bytes", download_->given()},
-                          {"duration_ms", to_ms(Clock::now() - began_), 1},
+                          {"duration_ms", to_ms(Clock::now() - asked_), 1},
                           {"servers", tally.servers},
                           {"asked_again", tally.asked_again},
                           {"body", how}});
   }
-  Task<std::span<const std::byte>> next(Io& io) override { return download_->next(io); }
+  Task<std::span<const std::byte>> next(Io& io) override {
+    Task<std::span<const std::byte>> taking = download_->next(io);
+    const std::span<const std::byte> bytes = co_await taking;
+    meters_.bytes.fetch_add(bytes.size(), std::memory_order_relaxed);
+    co_return bytes;
+  }
 
  private:
   const std::unique_ptr<Download> download_;
+  Meters& meters_;
   const Logger& log_;
   const std::string method_, target_, client_;
   const int status_;
   const std::uint64_t length_;
-  const TimePoint began_ = Clock::now();
+  const TimePoint asked_;
 };
 
 void describe(Response& response, const Validators& validators) {
@@ -108,6 +119,7 @@ Task<Response> Handler::respond(Io& io, const Request& request, const std::strin
 
 Task<Response> Handler::send_file(Io& io, const Request& request, const std::string& client,
                                   const std::string& path) const {
+  const TimePoint asked = Clock::now();
   std::optional<Failure> failure;
   for (int tries = 0; tries < kTries; ++tries) {
     auto download = std::make_unique<Download>(demultiplexer_, io, path);
@@ -134,10 +146,11 @@ Task<Response> Handler::send_file(Io& io, const Request& request, const std::str
       failure = co_await beginning;
       if (failure == Failure::version_changed) continue;
       if (failure) break;
+      meters_.first_byte.observe(Clock::now() - asked);
     }
     response.stream(types_.of(path), end - first,
-                    std::make_unique<LoggedBody>(std::move(download), log_, request, client, verdict.status,
-                                                 request.method == "HEAD" ? 0 : end - first));
+                    std::make_unique<CountedBody>(std::move(download), meters_, log_, request, client, verdict.status,
+                                                  request.method == "HEAD" ? 0 : end - first, asked));
     co_return response;
   }
   co_return failed(*failure);

@@ -22,7 +22,7 @@ int run(int argc, const char* const* argv) {
   const Logger log(STDERR_FILENO, config.common.log_level, config.common.log_format);
   const SignalWaiter signals{SIGTERM, SIGINT};
   GatewayServer server(config, log);
-  serve_until_signalled(server, signals, config.drain_timeout, log);
+  serve_until_signalled(server, signals, log);
   return 0;
 }
 

@@ -32,6 +32,12 @@ const char* to_string(Failure failure) {
   return "?";
 }
 
+const char* reason_of(Failure failure) {
+  static constexpr std::array<const char*, kFailures> kReasons = {"nobody_has_it", "no_server", "no_answer", "server_error",
+                                                                  "version_changed"};
+  return kReasons.at(static_cast<std::size_t>(failure));
+}
+
 bool interchangeable(const FileInfo& a, const FileInfo& b) {
   if (a.size != b.size) return false;
   if (a.content && b.content) return a.content == b.content;

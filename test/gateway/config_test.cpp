@@ -40,12 +40,13 @@ TEST_CASE("HttpGw: defaults are the report's port on all addresses", "[gateway]"
 
 TEST_CASE("HttpGw: address and port as in the report, and its flags", "[gateway]") {
   const Config config = parse({"192.168.1.100", "8080", "--admin", "127.0.0.1:9000", "--allow", "10.0.0.0/8", "--engine",
-                               "events", "--drain-timeout", "5s"});
+                               "events", "--drain-timeout", "5s", "--admin-name", "gw.example"});
   CHECK(config.listen.text() == "192.168.1.100:8080");
   CHECK(config.admin->text() == "127.0.0.1:9000");
   CHECK(config.allow.at(0).text() == "10.0.0.0/8");
   CHECK(config.engine == EngineKind::events);
   CHECK(config.drain_timeout == std::chrono::seconds(5));
+  CHECK(config.admin_names == std::vector<std::string>{"gw.example"});
   CHECK(parse({"::1", "81"}).listen.text() == "[::1]:81");
   CHECK(parse({"0.0.0.0"}).listen.text() == "0.0.0.0:80");
 }

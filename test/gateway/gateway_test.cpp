@@ -55,11 +55,11 @@ struct System {
     for (int i = 0; i < count; ++i) add("s" + std::to_string(i));
   }
   void add(const std::string& name) {
-    const std::size_t before = gateway->status().servers.size();
+    const std::size_t before = gateway->status().pool.servers.size();
     servers.emplace_back(directory.root(), name, gateway->address(), log);
     const TimePoint limit = Clock::now() + 10s;
-    while (gateway->status().servers.size() == before && Clock::now() < limit) ::poll(nullptr, 0, 5);
-    REQUIRE(gateway->status().servers.size() == before + 1);
+    while (gateway->status().pool.servers.size() == before && Clock::now() < limit) ::poll(nullptr, 0, 5);
+    REQUIRE(gateway->status().pool.servers.size() == before + 1);
   }
   void write(const std::string& name, const std::string& content) const {
     directory.write(name, content);
@@ -160,7 +160,7 @@ TEST_CASE("gateway: a server that goes in the middle of a file costs nothing", "
 TEST_CASE("gateway: a missing file leaves the pool as it is, and a new server helps", "[gateway]") {
   System system(2);
   for (int i = 0; i < 5; ++i) CHECK(begins(system.ask(get("/typo", kClose)), "HTTP/1.1 404 "));
-  CHECK(system.gateway->status().servers.size() == 2);
+  CHECK(system.gateway->status().pool.servers.size() == 2);
   system.add("late");
   system.write("f", "here");
   CHECK(system.body("/f") == "here");
@@ -176,7 +176,7 @@ TEST_CASE("gateway: many clients at once", "[gateway]") {
     clients.back().say(get("/f", kClose));
   }
   for (const auto& client : clients) CHECK(body_of(client.hear_to_end()) == content);
-  CHECK(system.gateway->status().transfers == 0);
+  CHECK(system.gateway->status().pool.transfers == 0);
 }
 
 TEST_CASE("gateway: ending in the middle of a download leaves no complete-looking body", "[gateway]") {
