@@ -10,4 +10,7 @@ namespace farol::proxyctl {
 /// hold, as "?", so that nothing they say reaches the terminal.
 std::string status_table(const nlohmann::json& status);
 
+/// Its first line, without the newline: version, readiness, uptime, engine and policy. Pure.
+std::string program_line(const nlohmann::json& status);
+
 }  // namespace farol::proxyctl

@@ -1,0 +1,12 @@
+#pragma once
+
+#include <nlohmann/json_fwd.hpp>
+
+#include "proxyctl/finding.hpp"
+
+namespace farol::proxyctl {
+
+/// Of each back-end that gets no connections, or not as it should, and of pools in which nobody serves.
+void add_backend_findings(const nlohmann::json& status, Findings& findings);
+
+}  // namespace farol::proxyctl

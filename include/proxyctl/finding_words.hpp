@@ -1,0 +1,24 @@
+#pragma once
+
+#include <nlohmann/json_fwd.hpp>
+#include <string>
+
+namespace farol::proxyctl {
+
+/// What the rules of `proxyctl check` read and write alike. Pure.
+
+/// "3 s", "5 min", "2 h", "4 days" of milliseconds; "some time" when it is no number.
+std::string ago(const nlohmann::json& milliseconds);
+/// The number at a path, 0 when there is none.
+double number(const nlohmann::json& object, const char* path);
+/// A list, or an empty one.
+nlohmann::json list(const nlohmann::json& object, const char* path);
+/// "10.1.1.7" of "10.1.1.7:80", "fd00::1" of "[fd00::1]:80"; and what is behind the last colon.
+std::string host_of(const std::string& address);
+std::string port_of(const std::string& address);
+/// Where agents register: the number alone.
+std::string udp_port(const nlohmann::json& status);
+/// The policy of a pool; empty when it is not told.
+std::string policy_of(const nlohmann::json& status, const nlohmann::json& pool);
+
+}  // namespace farol::proxyctl

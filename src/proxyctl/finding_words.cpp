@@ -1,0 +1,56 @@
+#include "proxyctl/finding_words.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "proxyctl/text_table.hpp"
+
+namespace farol::proxyctl {
+
+using nlohmann::json;
+
+std::string ago(const json& milliseconds) {
+  if (!milliseconds.is_number()) return "some time";
+  const double seconds = std::max(milliseconds.get<double>(), 0.0) / 1000;
+  if (seconds < 10) return fmt::format("{:.1f} s", seconds);
+  if (seconds < 120) return fmt::format("{:.0f} s", seconds);
+  if (seconds < 7200) return fmt::format("{:.0f} min", seconds / 60);
+  if (seconds < 2 * 86'400) return fmt::format("{:.0f} h", seconds / 3600);
+  return fmt::format("{:.0f} days", seconds / 86'400);
+}
+
+double number(const json& object, const char* path) {
+  const json value = at(object, path);
+  return value.is_number() ? value.get<double>() : 0;
+}
+
+json list(const json& object, const char* path) {
+  json value = at(object, path);
+  return value.is_array() ? value : json::array();
+}
+
+std::string host_of(const std::string& address) {
+  const std::string host = address.substr(0, address.rfind(':'));
+  const bool bracketed = host.size() > 1 && host.front() == '[' && host.back() == ']';
+  return bracketed ? host.substr(1, host.size() - 2) : host;
+}
+
+std::string port_of(const std::string& address) {
+  const auto colon = address.rfind(':');
+  return colon == std::string::npos ? address : address.substr(colon + 1);
+}
+
+std::string udp_port(const json& status) {
+  const std::string port = port_of(words(at(status, "/monitoring/address")));
+  return port == "-" ? "5555" : port;
+}
+
+std::string policy_of(const json& status, const json& pool) {
+  for (const json& each : list(status, "/pools"))
+    if (at(each, "/name") == pool) return words(at(each, "/policy"));
+  return {};
+}
+
+}  // namespace farol::proxyctl
