@@ -59,10 +59,12 @@ stream {{
 
 
 class Contestant:
-    """One proxy (or none) in front of the back-ends, for the length of a `with`. `log` turns its access log on."""
+    """One proxy (or none) in front of the back-ends, for the length of a `with`. `log` turns its access log on, `admin` its admin
+    endpoint."""
 
-    def __init__(self, name, bench, log=False):
+    def __init__(self, name, bench, log=False, admin=False):
         self.name, self.bench, self.log = name, bench, log
+        self.admin_port = free_port() if admin else None
         self.process = None
 
     def __enter__(self):
@@ -125,7 +127,8 @@ class Contestant:
 
     def farol(self, engine):
         backends = [word for port in self.bench.backend_ports for word in ("--backend", f"127.0.0.1:{port}")]
-        return [self.bench.farol, "--engine", engine, "--log-level", "info" if self.log else "warn", "--admin", "off",
+        admin = f"127.0.0.1:{self.admin_port}" if self.admin_port else "off"
+        return [self.bench.farol, "--engine", engine, "--log-level", "info" if self.log else "warn", "--admin", admin,
                 "--listen", f"127.0.0.1:{self.port}", "--monitor-listen", "127.0.0.1:0", *backends]
 
     def command_threads(self):

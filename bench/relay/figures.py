@@ -11,6 +11,7 @@ import time
 
 from contestants import Contestant
 from machine import BenchError, run
+from observers import Observers
 
 GIB = 1 << 30
 REQUEST = b"GET / HTTP/1.1\r\nHost: bench\r\n\r\n"
@@ -182,6 +183,21 @@ def access_log(bench, name):
     return {"log_kept": rates[1] / rates[0], "log_rate": rates[1]}
 
 
+def watched(bench, name):
+    """What is left of the rates with fifty open dashboards and a scrape a second. Both are of the same process, one after
+    the other, and the next time the other way round."""
+    found = {}
+    with Contestant(name, bench, admin=True) as proxy:
+        for metric, close in (("connect", True), ("keepalive", False)):
+            rates = {}
+            bench.turns += 1
+            for looking in (False, True) if bench.turns % 2 else (True, False):
+                with Observers(proxy.admin_port, 50) if looking else contextlib.nullcontext():
+                    rates[looking] = wrk(proxy.port, "/", bench.seconds, close)[0]
+            found[f"{metric}_watched"] = rates[True] / rates[False]
+    return found
+
+
 # name: (what, which proxies, how many rounds at most)
 FIGURES = {
     "connect": (connect, "haproxy nginx pen threads events direct", None),
@@ -192,6 +208,7 @@ FIGURES = {
     "syscalls": (syscalls, "haproxy nginx pen threads events", 1),
     "memory": (memory, "haproxy nginx pen threads events", 3),
     "held": (held, "haproxy nginx pen threads events", 1),
+    "watched": (watched, "threads events", None),
     "log": (access_log, "haproxy nginx threads events", 5),
 }
 

@@ -34,6 +34,8 @@ METRICS = (
     Metric("request_calls", "system calls per keep-alive request", "", False, 1),
     Metric("idle_bytes", "RSS per idle connection", "KiB", False, 2, 1 / 1024),
     Metric("held", "connections held", "", True),
+    Metric("connect_watched", "connection rate kept with 50 dashboards and a scrape a second", "%", True, 0, 100),
+    Metric("keepalive_watched", "keep-alive rate kept, likewise", "%", True, 0, 100),
     Metric("log_kept", "connection rate kept with the access log on", "%", True, 0, 100),
 )
 # What the engines must reach: the ratio to the better peer of the same round, and for idle_bytes the bytes themselves.

@@ -72,4 +72,4 @@ check "and the file comes" fetch once-more large
 check "byte for byte" same once-more large
 check "from all three" took_part 3
 
-verdict gateway "files on http://127.0.0.1:$port/testfile.bmp, the status on http://127.0.0.1:$admin/api/v1/status"
+verdict gateway "files on http://127.0.0.1:$port/testfile.bmp, the dashboard on http://127.0.0.1:$admin/"

@@ -63,9 +63,10 @@ class Chaos:
         self.network = Network(LAN)
         self.open.callback(self.network.close)
         lies = pathlib.Path(self.open.enter_context(tempfile.TemporaryDirectory(prefix="farol-chaos-")))
-        self.proxy = ProxyMachine(self.network, "--engine", self.engine, "--policy", self.policy, "--retries",
+        lies.chmod(0o755)  # the proxy becomes another user
+        self.proxy = ProxyMachine(self.network, lies / "proxy.toml", "--engine", self.engine, "--policy", self.policy, "--retries",
                                   len(MACHINES) - 1)
-        self.open.callback(self.proxy.process.kill)
+        self.open.callback(self.proxy.kill)
         for name in MACHINES:
             machine = self.machines[name] = BackEnd(self.network, name, lies)
             self.open.callback(machine.end)
@@ -127,10 +128,10 @@ class Chaos:
         self.check_requests()
         self.check_recoveries()
         self.check_lossy()
-        code, output = self.proxy.process.stop(), self.proxy.process.output()
-        if code != 0 or (SANITIZED and "Sanitizer" in output):
+        trouble, output = self.proxy.stop(), self.proxy.process.output()
+        if trouble or (SANITIZED and "Sanitizer" in output):
             said = [line for line in output.splitlines() if not line.startswith("level=info")]
-            self.problems.append("\n".join([f"the proxy ended with {code}", *said[-200:]]))
+            self.problems.append("\n".join([trouble or "a sanitizer complains", *said[-200:]]))
 
     def check_holdings(self):
         after = self.holdings()

@@ -5,7 +5,7 @@
 
 FAROL_BUILD=build/asan or build/tsan runs the programs with sanitizers. The seed is printed first; the same seed makes
 the same schedule. --reload and --replace have the proxy read its configuration again (HUP) and be replaced by another
-process (proxyctl upgrade) meanwhile; a build that cannot do that fails. Exit 0: everything that was promised held.
+process (proxyctl upgrade) meanwhile. Exit 0: everything that was promised held.
 """
 
 import argparse

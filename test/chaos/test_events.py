@@ -11,7 +11,7 @@ class Events(unittest.TestCase):
     engine = "events"
 
     def test_what_was_promised_holds(self):
-        self.assertEqual(Chaos(self.engine, SEED, SECONDS).run(), [])
+        self.assertEqual(Chaos(self.engine, SEED, SECONDS, ("reloaded", "replaced")).run(), [])
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ import json
 import os
 import pathlib
 import random
+import socket
 import struct
 import subprocess
 import zlib
@@ -121,6 +122,17 @@ class GatewayTest(TestCase):
         run = self.curl("--fail", *arguments, self.gw.url(path), **options)
         self.assertEqual(run.returncode, 0, f"{path}: {run.stderr.decode()}\n{self.gw.output()[-2000:]}")
         return run.stdout
+
+    def slow_client(self, path):
+        """Asks for a file and takes no more of it than its buffer does, until the test ends or it is closed."""
+        client = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        self.addCleanup(client.close)
+        client.settimeout(10 * SLOW)
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
+        client.connect((self.gw.address, self.gw.port))
+        client.sendall(f"GET /{path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+        client.recv(1000)
+        return client
 
     def status_of(self, path, **options):
         return int(self.curl("-o", os.devnull, "-w", "%{http_code}", self.gw.url(path), **options).stdout)

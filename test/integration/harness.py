@@ -100,9 +100,9 @@ def wait_until(condition, seconds=10, what="the condition"):
 
 class Process:
     """A program under test. Its output is read as it comes; `wait_for` finds a line in it, old or new. `limit` is
-    called in the child before the program starts."""
+    called in the child before the program starts; it inherits the descriptors in `inherit`."""
 
-    def __init__(self, *command, prefix=(), env=None, cwd=None, limit=None):
+    def __init__(self, *command, prefix=(), env=None, cwd=None, limit=None, inherit=()):
         self.command = [*prefix, *map(str, command)]
         self.name = os.path.basename(str(command[0]))
         self.lines = []
@@ -110,7 +110,7 @@ class Process:
         self.popen = subprocess.Popen(self.command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                                       stderr=subprocess.STDOUT, text=True, errors="replace", cwd=cwd,
                                       env={**os.environ, **(env or {})}, start_new_session=True,
-                                      preexec_fn=limit)
+                                      preexec_fn=limit, pass_fds=inherit)
         self.reader = threading.Thread(target=self._read, daemon=True)
         self.reader.start()
 
@@ -180,10 +180,10 @@ def http_get(host, port, path="/", seconds=5, headers=()):
     with socket.create_connection((host, port), timeout=seconds) as connection:
         lines = [f"GET {path} HTTP/1.0", f"Host: {host}", *headers, "", ""]
         connection.sendall("\r\n".join(lines).encode())
-        data = b""
+        blocks = []
         while block := connection.recv(65536):
-            data += block
-    head, _, body = data.partition(b"\r\n\r\n")
+            blocks.append(block)
+    head, _, body = b"".join(blocks).partition(b"\r\n\r\n")
     return head.decode(errors="replace"), body
 
 
@@ -203,13 +203,13 @@ def holdings(pid):
 class Proxy(Process):
     """reverseProxy on loopback ports of its own. `backends` are addresses for --backend, `flags` go behind."""
 
-    def __init__(self, *flags, backends=(), listen="127.0.0.1", prefix=(), env=None):
+    def __init__(self, *flags, backends=(), listen="127.0.0.1", admin="127.0.0.1", prefix=(), env=None):
         self.host = listen
         self.port = free_port(listen)
         self.probe_port = free_udp_port()
         self.admin_port = free_port()
         command = [program("reverseProxy"), "--listen", f"{listen}:{self.port}", "--monitor-listen",
-                   f"127.0.0.1:{self.probe_port}", "--admin", f"127.0.0.1:{self.admin_port}"]
+                   f"127.0.0.1:{self.probe_port}", "--admin", f"{admin}:{self.admin_port}"]
         command += () if "setpriv" in prefix else STAY_ROOT  # who is not root cannot stay it
         for backend in backends:
             command += ["--backend", backend]

@@ -92,6 +92,11 @@ class Privileges(TestCase):
         os.chmod(key.parent, 0o711)
         shutil.chown(key, "daemon")
         self.started(Proxy("--user", "daemon", "--key-file", key))
+        configuration = self.directory() / "proxy.toml"
+        configuration.write_text("retries=1\n")
+        configuration.chmod(0o600)
+        self.refused(1, f"configuration file {configuration} cannot be read by the user daemon, as whom this program runs: "
+                        "Permission denied (chown daemon it, or --user root)", "--user", "daemon", "--config", configuration)
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 import contextlib
 import fcntl
 import hashlib
+import json
 import os
 import signal
 import socket
@@ -13,6 +14,8 @@ import unittest
 
 from harness import (SLOW, TestCase, free_port, free_udp_port, has_listener, http_get, listens, low_ports_are_kept, program,
                      unprivileged, wait_until)
+from metrics import scrape
+from test_scale import REGISTER, packet
 
 
 def run(*arguments, prefix=(), seconds=10):
@@ -246,6 +249,10 @@ class Ending(TestCase):
                 proxy, client, _ = self.with_open_client("--drain-timeout", "60s")
                 proxy.send(signal.SIGTERM)
                 wait_until(lambda: not has_listener(proxy.port), 3 * SLOW, "the listener gone")
+                for other in (signal.SIGHUP, signal.SIGUSR2):  # which come too late, and harm nobody
+                    proxy.send(other)
+                client.settimeout(0.3)
+                self.assertRaises(TimeoutError, client.recv, 1)
                 started = time.monotonic()
                 self.assertEqual(proxy.stop(second, seconds=5), 0)
                 self.assertLess(time.monotonic() - started, 2 * SLOW)
@@ -321,8 +328,45 @@ class NobodyReadsTheLog(TestCase):
                     proxy.wait_state(address, "up")
                     for _ in range(60):  # a line of 150 bytes each: the pipe has room for half of them
                         self.relays(proxy, server)
+                    if name == "disk":  # the queue takes what a pipe does not
+                        wait_until(lambda: proxy.status()["log"]["lines_dropped"] > 60, 5 * SLOW, "lost lines in the status")
+                        self.assertGreater(scrape(proxy)["farol_log_lines_dropped_total"], 60)
                     again.terminate()
                     self.assertEqual(again.wait(10 * SLOW), 0)
+
+    def test_what_was_lost_is_said_when_somebody_reads_again(self):
+        reading, writing = os.pipe()
+        fcntl.fcntl(writing, fcntl.F_SETPIPE_SZ, 4096)
+        with socket.create_server(("127.0.0.1", 0)) as server, os.fdopen(reading, errors="replace") as log:
+            server.settimeout(10 * SLOW)
+            proxy = self.proxy(backends=[f"127.0.0.1:{server.getsockname()[1]}"])
+            proxy.stop()
+            again = subprocess.Popen([*proxy.command, "--log-level", "debug", "--log-format", "json"], stdout=writing,
+                                     stderr=writing, stdin=subprocess.DEVNULL)
+            os.close(writing)
+            self.addCleanup(again.wait)
+            self.addCleanup(again.kill)
+            wait_until(proxy.healthy, 10 * SLOW, "the proxy's /healthz")
+            self.flood_log(proxy)
+            self.relays(proxy, server)
+            lines = (json.loads(line) for line in log)
+            lost = next(line["lines"] for line in lines if line["msg"] == "log lines lost")
+            self.assertEqual(lost, proxy.status()["log"]["lines_dropped"])
+            again.terminate()
+            self.assertEqual(list(lines)[-1]["msg"], "stopped")
+        self.assertEqual(again.wait(10 * SLOW), 0)
+
+    def flood_log(self, proxy):
+        """Registers, a line each, until the log has lost some."""
+        register = packet(REGISTER, boot=1, interval_ms=1000)
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as agent:
+            agent.connect(("127.0.0.1", proxy.probe_port))
+
+            def lost():
+                for _ in range(1000):
+                    agent.send(register)
+                return proxy.status()["log"]["lines_dropped"] > 0
+            wait_until(lost, 20 * SLOW, "a queue that is full")
 
 
 if __name__ == "__main__":

@@ -7,11 +7,13 @@ import resource
 import selectors
 import socket
 import struct
+import subprocess
 import threading
 import time
 import unittest
 
-from harness import TestCase, holdings, real_program_only, wait_until
+from harness import TestCase, holdings, http_get, real_program_only, wait_until
+from metrics import Page, promtool
 
 AGENTS = 1000
 STRANGERS = 100_000
@@ -120,11 +122,12 @@ class Scale(TestCase):
 
     def test_cost_and_flood(self):
         self.check_cost()
+        self.check_metrics()
         self.check_flood()
 
     def check_cost(self):
-        """The best of three spans: other programs on the machine can only make it look dearer."""
-        for attempt in range(3):
+        """The best of five spans: other programs, and a host that is busy for a minute, can only make it look dearer."""
+        for attempt in range(5):
             share = self.measure_cost(15)
             if share <= 0.02:
                 return
@@ -145,6 +148,21 @@ class Scale(TestCase):
         self.assertAlmostEqual(len(probes) / seconds, AGENTS / 5, delta=AGENTS / 25)
         self.assertLess(max(bursts.values()), AGENTS / 5)
         return share
+
+    def check_metrics(self):
+        """Asked by another process: this one's threads are busy being agents. The best of five, as above."""
+        url, times = f"http://127.0.0.1:{self.instance.admin_port}/metrics", []
+        for attempt in range(5):
+            asked = subprocess.run(["curl", "-s", "-o", "/dev/null", "-w", "%{time_total}", url], capture_output=True)
+            times.append(float(asked.stdout))
+        best = min(times)
+        body = http_get("127.0.0.1", self.instance.admin_port, "/metrics")[1]
+        print(f"/metrics with {AGENTS} back-ends: {len(body)} bytes in {1000 * best:.0f} ms")
+        self.assertLess(best, 0.05)
+        page = Page(body.decode())
+        self.assertEqual(sum(value for key, value in page.samples.items()
+                             if key[0] == "farol_backend_state" and "state=up" in key), AGENTS)
+        self.assertEqual(promtool("check", "metrics", text=page.text).stdout, "")
 
     def check_flood(self):
         pid = self.instance.pid

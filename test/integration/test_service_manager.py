@@ -5,6 +5,7 @@ import ctypes
 import errno
 import os
 import pathlib
+import signal
 import socket
 import time
 import unittest
@@ -91,6 +92,16 @@ class Notifications(ManagedTest):
         self.assertEqual(manager.lines().count("STOPPING=1"), 1)
         self.assertEqual(manager.lines().count("READY=1"), 1)
         self.assertNotIn("WATCHDOG=1", manager.lines())  # nobody asked for it
+
+    def test_a_reload_is_told_from_its_beginning_to_its_end(self):
+        manager = self.manager()
+        proxy = self.proxy(env=manager.environment())
+        manager.wait_for("READY=1")
+        manager.forget()
+        proxy.send(signal.SIGHUP)
+        manager.wait_for("READY=1")
+        told = [line.split("=")[0] for line in manager.lines() if not line.startswith("STATUS=")]
+        self.assertEqual(told, ["RELOADING", "MONOTONIC_USEC", "READY"])
 
     def test_the_gateway_says_so_too(self):
         manager = self.manager()
