@@ -82,6 +82,8 @@ class Backend {
   [[nodiscard]] bool recent_nonce(std::uint64_t nonce) const;
   [[nodiscard]] std::uint32_t last_sequence() const { return next_sequence_ - 1; }
 
+  /// No packet since the last agent-alive check, but so few probes lost in a row that chance may have done it.
+  [[nodiscard]] bool in_doubt() const;
   /// The agent-alive check: no packet since the last one makes it silent. True when that changed.
   bool check_alive();
   /// It has left, or its agent sent no packet for so long, that the row may go.

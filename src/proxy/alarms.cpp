@@ -66,6 +66,10 @@ void Alarms::agent_alive(const Access& rows, Backend& backend, const MonitoringC
     backend.agent.last_packet = now;
   }
   if (now < backend.next_alive_check || backend.agent.leaving) return;
+  if (backend.in_doubt() && now < backend.next_alive_check + timers.alive_interval / 2) {
+    if (!backend.has_outstanding() && backend.next_probe > now) rows.schedule_probe(backend, now);
+    return;  // it is looked at again at the next tick
+  }
   backend.next_alive_check = now + timers.alive_interval;
   if (!backend.check_alive()) return;
   backend.next_check = now;

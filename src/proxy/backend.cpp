@@ -13,6 +13,8 @@ constexpr int kMaxFailures = 5;
 constexpr std::size_t kMaxOutstanding = 16;
 /// Who does not answer and is not yet silent is asked so many times in a row at each interval.
 constexpr int kAskedInRow = 3;
+/// So many lost in a row are no chance: one in 15 600 where a fifth is lost.
+constexpr int kLostBeyondDoubt = 2 * kAskedInRow;
 /// A row without any packet for this many intervals is forgotten.
 constexpr int kForgottenAfter = 3;
 
@@ -155,6 +157,10 @@ bool Backend::is_outstanding(std::uint32_t sequence, std::uint64_t nonce) const 
 
 bool Backend::recent_nonce(std::uint64_t nonce) const {
   return nonce != 0 && (nonce == recent_[0].nonce || nonce == recent_[1].nonce);
+}
+
+bool Backend::in_doubt() const {
+  return !agent.packet_since_check && !agent.silent && lost_in_row_ < kLostBeyondDoubt;
 }
 
 bool Backend::check_alive() {

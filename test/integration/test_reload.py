@@ -53,10 +53,10 @@ class Reload(TestCase):
         proxy = self.configured(keys=[key("backend", one.at)])
         proxy.wait_state(one.at, "up")
         self.assertEqual(proxy.get(), one.page)
+        total = proxy.status()["connections"]["total"]
         with socket.create_connection((proxy.host, proxy.port), timeout=10) as held:
             held.sendall(b"GET / HTTP/1.0\r\n")
-            wait_until(lambda: proxy.backend(one.at)["connections"]["active"] == 1, what="the connection to one")
-            total = proxy.status()["connections"]["total"]
+            wait_until(lambda: proxy.status()["connections"]["total"] == total + 1, what="the connection to one")
             proxy.reload(key("backend", two.at))
             proxy.wait_state(two.at, "up")
             self.assertEqual(proxy.backend(one.at)["state"], "drain")
@@ -68,7 +68,7 @@ class Reload(TestCase):
                 answer += block
         self.assertIn(one.page.encode(), answer)
         proxy.wait_state(one.at, None)
-        self.assertEqual(proxy.status()["connections"]["total"], total + 5)
+        self.assertEqual(proxy.status()["connections"]["total"], total + 6)
 
     def test_listeners_come_and_go(self):
         web = self.web("one")

@@ -63,7 +63,9 @@ struct TestAgent {
 class Bench {
  public:
   explicit Bench(BackendTable::Options table_options = {}, proxy::Membership::Options rules = {})
-      : table(std::move(table_options)), membership(table, std::move(rules), counters, silent_log()) {
+      : timers(rules.timers),
+        table(std::move(table_options)),
+        membership(table, std::move(rules), counters, silent_log()) {
     table.name_pool(std::string(monitoring::kDefaultPool));
   }
 
