@@ -15,11 +15,11 @@ def fault(kind, began=10, ended=15, machine="v1"):
 
 
 class Judging(unittest.TestCase):
-    def verdict(self, *faults, outcome="cut short", began=9, ended=11, progress=9, backend="10.1.1.3:9000"):
+    def verdict(self, *faults, outcome="cut short", began=9, ended=11, progress=9, backend="10.1.1.3:9000", pace=0):
         log = ['level=info msg="connection" client=10.4.4.20:4000 backend=10.1.1.4:9000',  # an older one of that port
                f'level=info msg="connection" client=10.4.4.20:4000 backend={backend} score=1']
-        transfer = Transfer(1, 2, 3, 4, port=4000, began=began, ended=ended, progress=progress, outcome=outcome,
-                            first_line=1)
+        transfer = Transfer(1, 2, 3, 4, pace=pace, port=4000, began=began, ended=ended, progress=progress,
+                            outcome=outcome, first_line=1)
         return Verdicts(faults, ADDRESSES, log).verdict(transfer)
 
     def test_wrong_bytes_have_no_excuse(self):
@@ -46,6 +46,9 @@ class Judging(unittest.TestCase):
 
     def test_a_short_frost_harms_nobody_and_a_long_one_whoever_comes(self):
         self.assertIn("FAILED", self.verdict(fault("frozen", 10, 10 + IDLE_TIMEOUT - 0.1)))
+        short = fault("frozen", 10, 10 + IDLE_TIMEOUT - 0.3)
+        self.assertIn("FAILED", self.verdict(short, pace=80))
+        self.assertIn("then frozen", self.verdict(short, pace=400, ended=16.2))
         self.assertIn("already frozen", self.verdict(fault("frozen", 10, 19), began=11, ended=18))
 
     def test_agents_excuse_nothing(self):

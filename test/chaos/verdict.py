@@ -56,9 +56,11 @@ def excuses(fault, transfer):
     """Whether the fault may break that connection, if it was handed to that back-end: nothing is ever sent again to
     another once one has accepted. It does so if it came while the connection was there. Where it had come before, no
     connection could have been handed to that back-end at all, but to a frozen one: its kernel accepts for it, and it
-    goes on with what it has when it thaws, so that it harms nobody unless the idle time-out comes first."""
+    goes on with what it has when it thaws, so that it harms nobody unless the idle time-out comes first: the sender may
+    just have begun its own pause when it froze."""
     kind = KINDS[fault.kind]
-    if kind.breaks is None or fault.ended - fault.began < kind.harmless:
+    silence = fault.ended - fault.began + transfer.pace / 1000
+    if kind.breaks is None or silence < kind.harmless:
         return False
     came = fault.began <= transfer.ended and (transfer.began <= fault.applied or kind.accepts)
     return came and transfer.began <= fault.ended
