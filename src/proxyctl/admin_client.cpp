@@ -94,7 +94,11 @@ json AdminClient::set_state(std::string_view backend, std::string_view state,
   json order = {{"state", state}};
   if (close_over) order["close_over_s"] = to_seconds(*close_over);
   const std::string body = order.dump();
-  return call("/api/v1/backends/" + percent_encode(backend) + "/state", &body);
+  json reply = call("/api/v1/backends/" + percent_encode(backend) + "/state", &body);
+  if (!reply.contains("state") || !reply["state"].is_string())
+    throw std::runtime_error(url_ + " does not say what became of " + std::string(backend) +
+                             ": it is not the admin endpoint of a reverseProxy");
+  return reply;
 }
 
 json AdminClient::upgrade() const {

@@ -12,11 +12,16 @@ namespace {
 
 using nlohmann::json;
 
-constexpr double kFew = 1000;      ///< connections that a proxy should carry at least
+constexpr double kFew = 1000;  ///< connections that a proxy should carry at least
 constexpr double kNearlyAll = 0.9;
 
 constexpr const char* kRaise =
     "raise it: open files by LimitNOFILE= in the unit or ulimit -n, tasks by TasksMax=, ulimit -u or --engine events";
+
+/// "1 client was", "7 clients were".
+std::string clients(const json& number, const char* one, const char* more) {
+  return count(number) + (number == 1 ? std::string(" client ") + one : std::string(" clients ") + more);
+}
 
 /// Why clients were turned away, and what helps.
 struct Reason {
@@ -28,16 +33,18 @@ struct Reason {
 };
 
 constexpr Reason kReasons[] = {
-    {"limit", "limit-reached", Severity::warning, "found all connections in use", "--max-connections, or what bounds it: "},
+    {"limit", "limit-reached", Severity::warning, "found all connections in use",
+     "--max-connections, or what bounds it: "},
     {"source_limit", "source-limit", Severity::warning, "had as many connections as one source may have",
      "raise --max-connections-per-source if many clients share an address (NAT, a proxy in front)"},
     {"queue_full", "queue-full", Severity::warning, "found the queue for a back-end full",
      "more back-ends, a higher --max-connections-per-backend, or a longer --max-queue"},
     {"queue_timeout", "queue-timeout", Severity::warning, "waited in vain for a back-end with room",
      "more back-ends, a higher --max-connections-per-backend, or a longer --queue-timeout"},
-    {"connect_failed", "connect-failed", Severity::warning, "were accepted by no back-end that was tried",
+    {"connect_failed", "connect-failed", Severity::warning, "met no back-end that accepted the connection",
      "look for back-ends that are down or ejected, and at --retries and --connect-timeout"},
-    {"no_thread", "no-thread", Severity::warning, "got no thread", "raise TasksMax= or ulimit -u, or use --engine events"},
+    {"no_thread", "no-thread", Severity::warning, "got no thread",
+     "raise TasksMax= or ulimit -u, or use --engine events"},
     {"no_resources", "no-resources", Severity::warning, "met a lack of descriptors, ports or memory",
      "raise LimitNOFILE= or ulimit -n, and look at net.ipv4.ip_local_port_range"},
     {"no_backend", "no-backend-then", Severity::note, "came while no back-end could be chosen",
@@ -53,7 +60,8 @@ void add_rejected(const json& status, Findings& findings) {
     std::string advice = reason.advice;
     if (reason.name == std::string_view("limit")) advice += words(at(status, "/limits/bound_by"));
     findings.push_back({reason.severity, reason.rule, "",
-                        fmt::format("{} clients were turned away in {}: they {}", count(times), since, reason.seen), advice});
+                        fmt::format("{} turned away in {}, who {}", clients(times, "was", "were"), since, reason.seen),
+                        advice});
   }
 }
 
@@ -62,10 +70,11 @@ void add_limits(const json& status, Findings& findings) {
   const double active = number(status, "/connections/active");
   const std::string bound = words(at(status, "/limits/bound_by"));
   if (fit > 0 && most > fit)
-    findings.push_back({Severity::warning, "limits-too-low", "",
-                        fmt::format("--max-connections {:.0f} is more than the limits of the process carry: {:.0f} ({})",
-                                    most, fit, bound),
-                        kRaise});
+    findings.push_back(
+        {Severity::warning, "limits-too-low", "",
+         fmt::format("--max-connections {:.0f} is more than the limits of the process carry: {:.0f} ({})", most, fit,
+                     bound),
+         kRaise});
   else if (fit > 0 && fit < kFew && most >= fit)
     findings.push_back({Severity::warning, "limits-too-low", "",
                         fmt::format("the limits of the process carry no more than {:.0f} connections ({})", fit, bound),
@@ -76,7 +85,7 @@ void add_limits(const json& status, Findings& findings) {
                         "raise --max-connections, or what bounds it: " + bound});
   const json waiting = at(status, "/connections/waiting"), queue = at(status, "/limits/queue");
   if (waiting.is_number() && queue.is_number() && queue > 0 && waiting >= queue)
-    findings.push_back({Severity::error, "queue-full-now", "", count(waiting) + " clients wait for a back-end",
+    findings.push_back({Severity::error, "queue-full-now", "", clients(waiting, "waits", "wait") + " for a back-end",
                         "more back-ends, or a higher --max-connections-per-backend"});
 }
 
@@ -93,9 +102,10 @@ void add_limit_findings(const json& status, Findings& findings) {
                         count(at(status, "/reloads/failed")) + " times a new configuration was refused",
                         "the log names file and key; try it: reverseProxy --config FILE --check-config"});
   if (number(status, "/log/lines_dropped") > 0)
-    findings.push_back({Severity::note, "log-lines-dropped", "",
-                        count(at(status, "/log/lines_dropped")) + " lines of the log were dropped: nobody took them in time",
-                        "look at who reads the proxy's stderr, and for a full disk"});
+    findings.push_back(
+        {Severity::note, "log-lines-dropped", "",
+         count(at(status, "/log/lines_dropped")) + " lines of the log were dropped: nobody took them in time",
+         "look at who reads the proxy's stderr, and for a full disk"});
 }
 
 }  // namespace farol::proxyctl

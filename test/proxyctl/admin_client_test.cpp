@@ -6,6 +6,7 @@
 
 #include "common/error.hpp"
 #include "common/listener.hpp"
+#include "http/http_fixture.hpp"
 
 using namespace farol;
 
@@ -21,6 +22,17 @@ TEST_CASE("proxyctl's client says where it looked and why it failed") {
                     "cannot reach " + nobody + ": Connection refused (is reverseProxy running with --admin there?)");
   CHECK_THROWS_AS(proxyctl::AdminClient("file:///etc/passwd"), UsageError);
   CHECK_THROWS_AS(proxyctl::AdminClient("http://[::1").status(), UsageError);
+}
+
+TEST_CASE("proxyctl's client takes no other program's OK for the proxy's") {
+  http::Limits limits;
+  limits.request.body_bytes = 1024;
+  const http_test::TestServer other(
+      http::at_once([](const auto&) { return http::Response(200).body("application/json", "{\"state\": 1}"); }),
+      limits);
+  const proxyctl::AdminClient client("http://" + other.address().text());
+  CHECK_THROWS_WITH(client.set_state("10.0.0.1:80", "drain"),
+                    Catch::Contains("does not say what became of 10.0.0.1:80"));
 }
 
 TEST_CASE("a back-end's name is one segment of a path") {

@@ -259,6 +259,7 @@ TEST_CASE("check: clients that were turned away, by reason", "[check]") {
     CHECK(found.severity == Severity::warning);
     CHECK(has(found.seen, "7 clients were turned away in 60 min"));
   }
+  CHECK(has(only(with("/connections/rejected/limit", 1)).seen, "1 client was turned away in 60 min, who "));
   CHECK(has(only(with("/connections/rejected/limit", 7)).advice, "ulimit -n: 20000"));
   CHECK(only(with("/connections/rejected/no_backend", 7)).severity == Severity::note);
 }
