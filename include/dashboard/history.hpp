@@ -3,6 +3,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <map>
 #include <optional>
 #include <span>
@@ -38,9 +39,9 @@ class History {
 
  private:
   struct Row {
-    std::vector<float> sums;        ///< of the present step, per series
+    std::vector<float> sums;  ///< of the present step, per series
     std::vector<std::uint8_t> counts;
-    std::vector<float> points;      ///< a ring per series
+    std::vector<float> points;  ///< a ring per series
     std::uint64_t last_record = 0;
   };
 
@@ -48,15 +49,20 @@ class History {
 
   const std::size_t series_;
   std::map<std::string, Row> rows_;
-  std::int64_t step_ = -1;       ///< of the steady clock
-  std::size_t slot_ = 0;         ///< of the present step, in every ring
+  std::int64_t step_ = -1;  ///< of the steady clock
+  std::size_t slot_ = 0;    ///< of the present step, in every ring
   std::uint64_t records_ = 0;
 };
 
-/// {"step_s": 5, "ends_ms": …, "series": {"score": […], …}}, the names in the order of the series; null where nothing was
-/// read. Empty when `id` is unknown. Pure.
+/// A figure for a Reading: NaN for none.
+template <typename Value>
+float reading(const std::optional<Value>& value) {
+  return value ? static_cast<float>(*value) : std::numeric_limits<float>::quiet_NaN();
+}
+
+/// {"step_s": 5, "ends_ms": …, "series": {"score": […], …}}, the names in the order of the series; null where nothing
+/// was read. Empty when `id` is unknown. Pure.
 std::optional<std::string> history_json(const History& history, const std::string& id,
-                                        std::span<const char* const> names,
-                                        std::chrono::system_clock::time_point ends);
+                                        std::span<const char* const> names, std::chrono::system_clock::time_point ends);
 
 }  // namespace farol::dashboard

@@ -7,15 +7,12 @@
 
 namespace farol::gateway {
 
-/// The body of GET /api/v1/status: one JSON object and a newline. Names and paths may hold any byte, what is no UTF-8 is
-/// replaced. Pure.
+/// The body of GET /api/v1/status: one JSON object and a newline. Names and paths may hold any byte, what is no UTF-8
+/// is replaced. Pure.
 std::string status_json(const GatewayStatus& status);
 
 /// The same without the servers, and one of them.
 nlohmann::json summary_json(const GatewayStatus& status);
 nlohmann::json server_json(const ServerStatus& server);
-
-/// The text of a value, its bytes made valid UTF-8.
-std::string dumped(const nlohmann::json& value);
 
 }  // namespace farol::gateway

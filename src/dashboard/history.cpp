@@ -69,7 +69,7 @@ std::optional<std::string> history_json(const History& history, const std::strin
       list.push_back(std::isnan(point) ? json() : json(std::round(static_cast<double>(point) * 1000) / 1000));
   }
   return json{{"step_s", to_seconds(History::kStep)},
-              {"ends_ms", std::chrono::floor<std::chrono::milliseconds>(ends.time_since_epoch()).count()},
+              {"ends_ms", unix_ms(ends)},
               {"series", std::move(series)}}
              .dump() + "\n";
 }

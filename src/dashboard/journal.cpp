@@ -3,6 +3,9 @@
 #include <nlohmann/json.hpp>
 #include <utility>
 
+#include "common/clock.hpp"
+#include "common/json_text.hpp"
+
 namespace farol::dashboard {
 namespace {
 
@@ -53,16 +56,15 @@ std::string events_json(const Journal& journal, std::uint64_t number) {
   json list = json::array();
   for (const Event& event : journal.events()) {
     if (event.number <= number) continue;
-    const auto at = std::chrono::floor<std::chrono::milliseconds>(event.at.time_since_epoch());
     list.push_back({{"number", event.number},
-                    {"at_ms", at.count()},
+                    {"at_ms", unix_ms(event.at)},
                     {"backend", event.backend},
                     {"kind", event.kind},
                     {"from", event.from},
                     {"to", event.to},
                     {"cause", event.cause}});
   }
-  return list.dump(-1, ' ', false, json::error_handler_t::replace);
+  return json_text(list);
 }
 
 }  // namespace farol::dashboard

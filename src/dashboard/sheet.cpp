@@ -3,6 +3,8 @@
 #include <nlohmann/json.hpp>
 #include <utility>
 
+#include "common/json_text.hpp"
+
 namespace farol::dashboard {
 
 void Sheet::turn() {
@@ -35,7 +37,7 @@ std::string Sheet::gone() const {
   nlohmann::json ids = nlohmann::json::array();
   for (const auto& [id, row] : before_)
     if (!now_.contains(id)) ids.push_back(id);
-  return ids.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+  return json_text(ids);
 }
 
 }  // namespace farol::dashboard

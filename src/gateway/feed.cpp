@@ -2,20 +2,17 @@
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
 #include <nlohmann/json.hpp>
 
+#include "common/json_text.hpp"
 #include "gateway/status_json.hpp"
 #include "gateway/window.hpp"
 
 namespace farol::gateway {
 namespace {
 
+using dashboard::reading;
 using nlohmann::json;
-
-float reading(const std::optional<double>& value) {
-  return value ? static_cast<float>(*value) : std::numeric_limits<float>::quiet_NaN();
-}
 
 json number(const std::optional<double>& value) { return value ? json(std::round(*value * 10) / 10) : json(); }
 
@@ -28,7 +25,6 @@ std::vector<dashboard::Sighting> sightings(const PoolStatus& pool) {
   std::vector<dashboard::Sighting> seen;
   for (const ServerStatus& server : pool.servers)
     seen.push_back({server.name, condition_of(server), cause_of(server), farewell_of(server)});
-  std::sort(seen.begin(), seen.end(), [](const auto& a, const auto& b) { return a.id < b.id; });
   return seen;
 }
 
@@ -52,14 +48,12 @@ const char* cause_of(const ServerStatus& server) {
   return "";
 }
 
-void GatewayFeed::sample(TimePoint now, std::chrono::system_clock::time_point wall) {
+void GatewayFeed::sample(TimePoint now, WallTime wall) {
   GatewayStatus status = gateway_.status();
   std::vector<dashboard::Sighting> seen = sightings(status.pool);
 
   MutexLock lock(mutex_);
-  const TimePoint last = std::exchange(now_, now);
-  wall_ = wall;
-  flows_ = flows(status.pool, ++sample_ > 1 ? to_seconds(now - last) : 0);
+  flows_ = flows(status.pool, turn(now, wall));
   std::vector<dashboard::History::Reading> readings;
   for (const ServerStatus& s : status.pool.servers) {
     const Flow& flow = flows_.at(s.name);
@@ -68,12 +62,8 @@ void GatewayFeed::sample(TimePoint now, std::chrono::system_clock::time_point wa
                          static_cast<float>(s.in_flight), static_cast<float>(s.window), reading(flow.lost_rate),
                          reading(flow.duplicate_rate)}});
   }
-  history_.record(readings, now);
-  journal_.look(std::move(seen), wall);
+  post(std::move(seen), readings);
   status_ = std::move(status);
-  sheet_.turn();
-  snapshot_.reset();
-  changes_.reset();
 }
 
 std::map<std::string, GatewayFeed::Flow> GatewayFeed::flows(const PoolStatus& pool, double seconds) const {
@@ -94,9 +84,7 @@ std::map<std::string, GatewayFeed::Flow> GatewayFeed::flows(const PoolStatus& po
   return result;
 }
 
-/// The rows, once for each sample.
-void GatewayFeed::render() {
-  if (!sheet_.blank()) return;
+dashboard::Sheet::Rows GatewayFeed::rows() const {
   const double now_ms = to_ms(status_.uptime);
   dashboard::Sheet::Rows rows;
   for (const ServerStatus& server : status_.pool.servers) {
@@ -110,48 +98,16 @@ void GatewayFeed::render() {
     row["duplicate_rate"] = number(flow.duplicate_rate);
     row.erase("heard_ms_ago");
     row["heard_at_ms"] = std::round(now_ms - to_ms(server.heard_ago));
-    rows.emplace(server.name, dumped(row));
+    rows.emplace(server.name, json_text(row));
   }
-  sheet_.fill(std::move(rows));
+  return rows;
 }
 
-/// Everything but the lists, without its closing brace.
-std::string GatewayFeed::head() const {
+json GatewayFeed::summary() const {
   json summary = summary_json(status_);
   summary["kind"] = "gateway";
   summary["now_ms"] = std::round(to_ms(status_.uptime));
-  summary["wall_ms"] = std::chrono::floor<std::chrono::milliseconds>(wall_.time_since_epoch()).count();
-  std::string text = dumped(summary);
-  text.pop_back();
-  return text;
-}
-
-GatewayFeed::Text GatewayFeed::text(std::string json) const {
-  return {sample_, std::make_shared<const std::string>(std::move(json))};
-}
-
-GatewayFeed::Text GatewayFeed::snapshot() {
-  MutexLock lock(mutex_);
-  if (!snapshot_) {
-    render();
-    snapshot_ = text(head() + ",\"servers\":" + sheet_.all() + ",\"events\":" + events_json(journal_, 0) + "}");
-  }
-  return *snapshot_;
-}
-
-GatewayFeed::Text GatewayFeed::changes() {
-  MutexLock lock(mutex_);
-  if (!changes_) {
-    render();
-    changes_ = text(head() + ",\"changed\":" + sheet_.changed() + ",\"gone\":" + sheet_.gone() +
-                    ",\"events\":" + events_json(journal_, journal_.before_last_look()) + "}");
-  }
-  return *changes_;
-}
-
-std::optional<std::string> GatewayFeed::history(const std::string& id) {
-  MutexLock lock(mutex_);
-  return history_json(history_, id, kSeries, wall_);
+  return summary;
 }
 
 }  // namespace farol::gateway

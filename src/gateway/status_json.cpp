@@ -3,6 +3,7 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 
+#include "common/json_text.hpp"
 #include "common/program.hpp"
 
 namespace farol::gateway {
@@ -83,9 +84,7 @@ std::string status_json(const GatewayStatus& status) {
   json all = summary_json(status);
   json& servers = all["servers"] = json::array();
   for (const ServerStatus& server : status.pool.servers) servers.push_back(server_json(server));
-  return dumped(all) + "\n";
+  return json_text(all) + "\n";
 }
-
-std::string dumped(const json& value) { return value.dump(-1, ' ', false, json::error_handler_t::replace); }
 
 }  // namespace farol::gateway

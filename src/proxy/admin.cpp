@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 
+#include "common/json_text.hpp"
 #include "common/metrics_page.hpp"
 #include "common/process_figures.hpp"
 #include "common/program.hpp"
@@ -39,7 +40,7 @@ constexpr std::string_view kIndex =
 
 Response json_response(int code, const json& content) {
   // A pool's name may hold any byte; a JSON text may not.
-  return Response(code).body("application/json", content.dump(-1, ' ', false, json::error_handler_t::replace) + "\n");
+  return Response(code).body("application/json", json_text(content) + "\n");
 }
 
 Response failure(int code, const std::string& words) {

@@ -3,6 +3,7 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 
+#include "common/json_text.hpp"
 #include "proxy/status_json.hpp"
 
 namespace farol::proxy {
@@ -49,7 +50,7 @@ std::string decisions_json(const std::vector<Decision>& decisions, TimePoint now
     all.push_back(decision_json(decision));
     all.back()["age_ms"] = rounded(to_ms(now - decision.at));
   }
-  return json{{"decisions", std::move(all)}}.dump(-1, ' ', false, json::error_handler_t::replace) + "\n";
+  return json_text({{"decisions", std::move(all)}}) + "\n";
 }
 
 }  // namespace farol::proxy

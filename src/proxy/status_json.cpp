@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 
+#include "common/json_text.hpp"
 #include "common/program.hpp"
 #include "proxy/causes.hpp"
 
@@ -152,7 +153,7 @@ std::string status_json(const ProxyStatus& status) {
     pools.push_back({{"name", pool.name}, {"policy", pool.policy}, {"waiting", pool.waiting}});
   all["monitoring"] = monitoring_json(status);
   all["limits"] = limits_json(status);
-  return all.dump(-1, ' ', false, json::error_handler_t::replace) + "\n";
+  return json_text(all) + "\n";
 }
 
 }  // namespace farol::proxy
