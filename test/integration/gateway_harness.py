@@ -56,13 +56,19 @@ class Gateway(Process):
     def status(self):
         if self.prefix:
             text = subprocess.run([*self.prefix, "curl", "-s", f"http://{self.admin[0]}:{self.admin[1]}/api/v1/status"],
-                                  capture_output=True, text=True, timeout=10).stdout
+                                  capture_output=True, text=True, timeout=10 * SLOW).stdout
         else:
             text = http_get(*self.admin, "/api/v1/status")[1]
+            if not text:
+                raise ConnectionError("no answer about the gateway's status")
         return json.loads(text or '{"servers": []}')
 
     def servers(self, state="up"):
         return {row["name"]: row for row in self.status()["servers"] if row["state"] == state}
+
+    def received(self):
+        """How many chunks came from each server that is up."""
+        return {name: row["chunks"]["received"] for name, row in self.servers().items()}
 
     def wait_for_servers(self, *names, seconds=10):
         """Until exactly these are up."""

@@ -18,15 +18,16 @@ from harness import SLOW, Process, TestCase, free_port, program, real_program_on
 BODY = struct.Struct(">BBHIQQIIHHIIB3x")  # docs/PROTOCOL.md, bytes 0 to 47
 REGISTER, PROBE_REQUEST, PROBE_RESPONSE, DEREGISTER = 1, 2, 3, 4
 POOL = 0x37A8EEC1  # "default"
+SO_TIMESTAMPNS = 35  # of Linux; the socket module does not have it
 TICK = os.sysconf("SC_CLK_TCK")
 
 Packet = namedtuple("Packet", "type key_id port seq nonce boot pool interval_ms cpu mem machine service flags size at")
 
 
-def decode(data):
+def decode(data, at):
     first, *rest = BODY.unpack(data[:BODY.size])
     assert first >> 3 == 1, f"version {first >> 3}"
-    return Packet(first & 7, *rest, len(data), time.monotonic())
+    return Packet(first & 7, *rest, len(data), at)
 
 
 class FakeProxy:
@@ -34,6 +35,7 @@ class FakeProxy:
 
     def __init__(self, address="127.0.0.1"):
         self.socket = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_DGRAM)
+        self.socket.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
         self.socket.bind((address, 0))
         self.agent, self.seq, self.nonce = None, 0, 0
 
@@ -43,11 +45,12 @@ class FakeProxy:
         return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
     def receive(self, kind, seconds=5):
-        """The next packet of that type; others are passed over."""
+        """The next packet of that type; others are passed over. `at` is the kernel's stamp, by time.time()."""
         end = time.monotonic() + seconds * SLOW
         while select.select([self.socket], [], [], max(0, end - time.monotonic()))[0]:
-            data, source = self.socket.recvfrom(2048)
-            packet = decode(data)
+            data, ((_, _, stamp),), _, source = self.socket.recvmsg(2048, 64)
+            whole, nanoseconds = struct.unpack("qq", stamp)
+            packet = decode(data, whole + nanoseconds / 1e9)
             if packet.type == kind:
                 self.agent = source
                 return packet
@@ -89,11 +92,13 @@ class AgentTest(TestCase):
 
 class Protocol(AgentTest):
     def test_registers_within_a_second_and_answers(self):
+        def once():
+            proxy, started = self.fake_proxy(), time.time()
+            return self.agent_of(proxy).register.at - started
+        self.assert_within(1 * SLOW, once)
         proxy = self.fake_proxy()
-        started = time.monotonic()
         agent = self.agent_of(proxy, port=8080)
         register = agent.register
-        self.assertLess(register.at - started, 1 * SLOW)
         self.assertEqual((register.port, register.pool, register.interval_ms), (8080, POOL, 20000))
         answer = proxy.probe()
         self.assertEqual((answer.port, answer.pool, answer.boot), (8080, POOL, register.boot))
@@ -274,7 +279,11 @@ held = [server.accept()[0] for _ in range(int(sys.argv[1]))]
 print("ready", flush=True)
 sys.stdin.read()
 """
-BURN = "\nwhile True: pass\n"
+BURN = """
+print("ready", flush=True)
+while True:
+    pass
+"""
 
 
 def cpu_times():
@@ -310,6 +319,10 @@ class Figures(AgentTest):
         self.addCleanup(end)
         return helper
 
+    def burner(self, **options):
+        """Burns a core by now."""
+        self.assertEqual(self.python(BURN, **options).stdout.readline(), "ready\n")
+
     def connections(self, count):
         """Opens loopback connections; the port they are made to."""
         servers = self.python(HOLD_SERVERS, count)
@@ -338,7 +351,7 @@ class Figures(AgentTest):
             established, close_wait, netstat = before
             steady = before == counts() and answer.machine == established + close_wait
             return steady and (close_wait > 0 or answer.machine == netstat) and answer  # netstat: the report's own way
-        answer = wait_until(agree, 20, "a moment at which the agent, ss and netstat count the same")
+        answer = wait_until(agree, 60, "a moment at which the agent, ss and netstat count the same")
         self.assertGreaterEqual(answer.machine, 50)
         self.assertEqual(answer.service, 25)
         self.assertEqual(answer.flags & 1, 1)
@@ -350,7 +363,7 @@ class Figures(AgentTest):
 
     def test_cpu_is_that_of_the_window_between_two_probes(self):
         """One core burns; /proc/stat read at both ends of the same window must say the same, and top about the same."""
-        self.python(BURN)
+        self.burner()
         proxy = self.fake_proxy()
         self.agent_of(proxy)
         proxy.probe()
@@ -375,7 +388,7 @@ class Figures(AgentTest):
             pass
         often.probe()
         middle = cpu_times()
-        wait_until(lambda: cpu_times()[0] - middle[0] > TICK * os.cpu_count() // 2, 5, "half a second of CPU time")
+        wait_until(lambda: cpu_times()[0] - middle[0] > 2 * TICK * os.cpu_count(), 10, "two seconds of CPU time")
         late, whole, end = often.probe(), seldom.probe(), cpu_times()
         self.assertAlmostEqual(late.cpu / 100, busy_percent(middle, end), delta=5)
         self.assertAlmostEqual(whole.cpu / 100, busy_percent(start, end), delta=5)
@@ -383,8 +396,12 @@ class Figures(AgentTest):
     def test_memory_agrees_with_free(self):
         proxy = self.fake_proxy()
         self.agent_of(proxy)
-        words = subprocess.run(["free", "-b"], text=True, capture_output=True, check=True).stdout.splitlines()[1].split()
-        self.assertAlmostEqual(proxy.probe().mem / 100, 100 - 100 * int(words[6]) / int(words[1]), delta=2)
+
+        def agree():  # between the two readings others may take or give back much
+            text = subprocess.run(["free", "-b"], text=True, capture_output=True, check=True).stdout
+            words = text.splitlines()[1].split()
+            return abs(proxy.probe().mem / 100 - (100 - 100 * int(words[6]) / int(words[1]))) <= 2
+        wait_until(agree, 10, "the same share of memory")
 
     def test_in_a_control_group_the_share_is_of_its_quota(self):
         """Half a core is allowed and burnt: (nearly) full, however idle the machine is."""
@@ -409,8 +426,7 @@ class Figures(AgentTest):
         idle_window = time.monotonic() + 0.5
         wait_until(lambda: time.monotonic() > idle_window, 5, "a window without load")
         self.assertLess(proxy.probe().cpu, 2000 * SLOW)
-        burner = self.python("print('go', flush=True)" + BURN, prefix=join)
-        burner.stdout.readline()
+        self.burner(prefix=join)
 
         def reading():
             return time.monotonic(), int((groups[1] / "cpuacct.usage").read_text()) / 1e9

@@ -66,18 +66,20 @@ class Others(TestCase):
         wait_until(lambda: self.instance.status()["connections"]["active"] == 0, 10, "the last connection's end")
         return holdings(self.instance.pid)
 
-    def compare(self, kind, count):
-        """The median of the ratios, and how many bad connections were made in all."""
+    def compare(self, kind, count, at_least):
+        """The median of the ratios, and how many bad connections were made in all: in more rounds if they are too few."""
         ratios, pairs, bad = [], [], 0
-        for _ in range(ROUNDS):
+        while len(ratios) < ROUNDS or (bad < at_least and len(ratios) < 2 * ROUNDS):
             clients = self.started(Process(sys.executable, BAD_CLIENTS, kind, self.instance.host, self.instance.port,
                                            count))
             clients.wait_for("there")
             attacked, calm = self.p99s()
-            self.grown = holdings(self.instance.pid).resident_kib - self.before.resident_kib
+            during = holdings(self.instance.pid)
             self.assertEqual(clients.stop(), 0, clients.output())
             bad += int(clients.wait_for(r"made (\d+)")[1])
-            self.settled()
+            after = self.settled()
+            # Of a scan what it leaves: while it goes on, a machine that stands still for a moment has hundreds at once.
+            self.grown = (after if kind == "scan" else during).resident_kib - self.before.resident_kib
             pairs.append(f"{1000 * attacked:.2f}/{1000 * calm:.2f}")
             ratios.append(attacked / calm)
         print(f"[{self.engine}, {kind}: {bad} connections, p99 in ms with and without {' '.join(pairs)}, median ratio "
@@ -87,7 +89,7 @@ class Others(TestCase):
     def assert_unharmed(self, kind, count, at_least):
         total = 0
         for _ in range(ATTEMPTS):
-            ratio, bad = self.compare(kind, count)
+            ratio, bad = self.compare(kind, count, at_least)
             self.assertGreaterEqual(bad, at_least)
             self.assertLess(self.grown, (count if kind != "scan" else 0) * KIB_EACH[self.engine] + NOISE_KIB)
             total += bad

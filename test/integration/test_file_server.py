@@ -153,15 +153,17 @@ class Joining(FileServerTest):
     def test_localhost_is_tried_at_all_its_addresses(self):
         for address in sorted({found[4][0] for found in socket.getaddrinfo("localhost", 80)}):
             with self.subTest(address=address):
-                gateway = self.gateway(address=address)
-                server = self.server(gateway, host="localhost")
-                started = time.monotonic()
-                gateway.join()
-                server.wait_for("Connected to gateway")
-                self.assertLess(time.monotonic() - started, 2 * SLOW)
+                def once():
+                    gateway = self.gateway(address=address)
+                    server = self.server(gateway, host="localhost")
+                    started = time.monotonic()
+                    gateway.join()
+                    server.wait_for("Connected to gateway")
+                    return time.monotonic() - started
+                self.assert_within(2 * SLOW, once)
 
     def test_lost_datagrams_are_repeated(self):
-        gateway = self.gateway()
+        gateway = self.gateway(silence_ms=20000)
         server = self.server(gateway)
         for _ in range(2):
             gateway.wait(ffs.NEW_CONNECTION)  # no answer
@@ -184,6 +186,7 @@ class Joining(FileServerTest):
 
     def test_joins_again_when_the_gateway_falls_silent_or_leaves(self):
         gateway, server = self.joined()
+        gateway.terms = (200, 20000)  # from now on it is not to leave by itself
         gateway.join(seconds=10)  # no acknowledgements until then
         server.wait_for(r'msg="gateway is silent, joining again"')
         server.wait_for("Connected to gateway.* session=2")
@@ -193,10 +196,10 @@ class Joining(FileServerTest):
         server.wait_for("Connected to gateway.* session=3")
 
     def test_heartbeats_tell_what_it_did(self):
-        gateway, _ = self.joined()
+        gateway, _ = self.joined(silence_ms=20000)
         (self.root / "file").write_bytes(b"x" * 3000)
-        gateway.ask(b"file", ffs.BOTH, 0, 7)
-        wait_until(lambda: struct.unpack(">QQ", gateway.wait(ffs.HEARTBEAT)[3][8:24]) == (1, 3), 5, "the figures")
+        gateway.request(1, b"file", ffs.BOTH, 0, 7)  # once: what is asked again is counted again
+        wait_until(lambda: struct.unpack(">QQ", gateway.wait(ffs.HEARTBEAT)[3][8:24]) == (1, 3), 5 * SLOW, "the figures")
 
     def test_says_goodbye(self):
         gateway, server = self.joined()
@@ -206,7 +209,7 @@ class Joining(FileServerTest):
 
     def test_a_name_that_does_not_resolve_is_said_and_does_not_hinder_the_end(self):
         server = self.started(Process(program("FastFileSrv"), "no-such-name.invalid", 80))
-        server.wait_for(r'msg="gateway not resolved')
+        server.wait_for(r'msg="gateway not resolved', 30)  # two tries of 5 s each where nobody answers for names
         self.assertEqual(server.stop(), 0)
 
 

@@ -77,7 +77,7 @@ class MonitoringTest(TestCase):
         """Who served each of `count` connections."""
         names = []
         for _ in range(count):
-            with socket.create_connection((proxy.host, proxy.port), timeout=5) as client:
+            with socket.create_connection((proxy.host, proxy.port), timeout=5 * SLOW) as client:
                 names.append(client.recv(64).decode())
         return names
 
@@ -91,14 +91,14 @@ def ports():
 
 class StartAndStop(MonitoringTest):
     def test_agent_before_the_proxy(self):
-        wanted = ports()
-        service = self.service()
-        agent = self.agent(f"127.0.0.1:{wanted[1]}", service.port, "--log-level", "debug", interval=20)
-        agent.wait_for('msg="register sent"')  # to nobody
-        started = time.monotonic()
-        proxy = self.proxy_on(wanted)
-        proxy.wait_state(service.at, "up", seconds=2)
-        self.assertLess(time.monotonic() - started, 2 * SLOW)
+        def once():
+            wanted, service = ports(), self.service()
+            agent = self.agent(f"127.0.0.1:{wanted[1]}", service.port, "--log-level", "debug", interval=20)
+            agent.wait_for('msg="register sent"')  # to nobody
+            started = time.monotonic()
+            self.proxy_on(wanted).wait_state(service.at, "up")
+            return time.monotonic() - started
+        self.assert_within(2 * SLOW, once)
 
     def test_agent_after_the_proxy(self):
         proxy = self.proxy()
@@ -128,17 +128,17 @@ class StartAndStop(MonitoringTest):
     def test_a_killed_agent_leaves_a_stale_back_end_that_is_forgotten(self):
         proxy = self.proxy(*QUICK)
         service = self.service("still here")
-        agent = self.agent(proxy, service.port, interval=1)
+        agent = self.agent(proxy, service.port, interval=2)  # forgotten after 6 s: the stale state lasts for some
         proxy.wait_state(service.at, "up")
         agent.stop(signal.SIGKILL)
         proxy.wait_state(service.at, "stale", seconds=4)
         self.assertEqual(self.answers(proxy, 1), ["still here"])
-        proxy.wait_state(service.at, None, seconds=6)
+        proxy.wait_state(service.at, None, seconds=10)
 
     def test_a_required_agent_that_is_killed_takes_its_back_end_down(self):
         static, service = self.service("static"), self.service("service")
         proxy = self.proxy(*QUICK, "--require-agent", backends=[static.at])
-        agent = self.agent(proxy, service.port, interval=1)
+        agent = self.agent(proxy, service.port, interval=20)
         proxy.wait_state(service.at, "up")
         agent.stop(signal.SIGKILL)
         proxy.wait_state(service.at, "down", seconds=4)
@@ -149,7 +149,7 @@ class StartAndStop(MonitoringTest):
 
     def test_the_service_under_a_live_agent(self):
         proxy = self.proxy(*QUICK)
-        service = self.service()
+        service = self.service(port=free_port())  # which nobody takes while it is closed
         self.agent(proxy, service.port)
         proxy.wait_state(service.at, "up")
         service.close()
@@ -191,10 +191,12 @@ class ProxyRestarts(MonitoringTest):
         return time.monotonic() - started
 
     def test_after_term_the_pool_is_back_within_two_seconds(self):
-        wanted = ports()
-        proxy, services, _ = self.pool(wanted)
-        self.assertEqual(proxy.stop(), 0)
-        self.assertLess(self.back_after(wanted, services), 2 * SLOW)
+        def once():
+            wanted = ports()
+            proxy, services, _ = self.pool(wanted)
+            self.assertEqual(proxy.stop(), 0)
+            return self.back_after(wanted, services)
+        self.assert_within(2 * SLOW, once)
 
     def test_after_kill_the_pool_is_back_after_three_gaps(self):
         wanted, flags = ports(), ("--probe-interval", "1s")
@@ -205,26 +207,30 @@ class ProxyRestarts(MonitoringTest):
         self.assertLess(self.back_after(wanted, services, flags), (3 * 1.1 + 2) * SLOW)
 
     def test_after_kill_a_state_file_brings_the_pool_back_within_a_second(self):
-        wanted, path = ports(), self.state_file()
-        proxy, services, _ = self.pool(wanted, "--state-file", path)
-        wait_until(lambda: path.read_text().count("127.0.0.1:") == 4, 5 * SLOW, "two agents in the state file")
-        self.assertEqual(path.stat().st_mode & 0o777, 0o600)
-        proxy.stop(signal.SIGKILL)
-        self.assertLess(self.back_after(wanted, services, ("--state-file", path)), 1 * SLOW)
+        def once():
+            wanted, path = ports(), self.state_file()
+            proxy, services, _ = self.pool(wanted, "--state-file", path)
+            wait_until(lambda: path.read_text().count("127.0.0.1:") == 4, 5 * SLOW, "two agents in the state file")
+            self.assertEqual(path.stat().st_mode & 0o777, 0o600)
+            proxy.stop(signal.SIGKILL)
+            return self.back_after(wanted, services, ("--state-file", path))
+        self.assert_within(1 * SLOW, once)
 
     def test_a_state_file_is_kept_by_who_is_killed_before_the_agents_have_answered(self):
-        wanted, path = ports(), self.state_file()
-        proxy, services, agents = self.pool(wanted, "--state-file", path)
-        self.assertEqual(proxy.stop(), 0)
-        text = path.read_text()
-        for agent in agents:
-            agent.send(signal.SIGSTOP)
-        proxy = self.proxy_on(wanted, "--state-file", path)
-        proxy.stop(signal.SIGKILL)
-        self.assertEqual(sorted(path.read_text().splitlines()), sorted(text.splitlines()))
-        for agent in agents:
-            agent.send(signal.SIGCONT)
-        self.assertLess(self.back_after(wanted, services, ("--state-file", path)), 2 * SLOW)
+        def once():
+            wanted, path = ports(), self.state_file()
+            proxy, services, agents = self.pool(wanted, "--state-file", path)
+            self.assertEqual(proxy.stop(), 0)
+            text = path.read_text()
+            for agent in agents:
+                agent.send(signal.SIGSTOP)
+            proxy = self.proxy_on(wanted, "--state-file", path)
+            proxy.stop(signal.SIGKILL)
+            self.assertEqual(sorted(path.read_text().splitlines()), sorted(text.splitlines()))
+            for agent in agents:
+                agent.send(signal.SIGCONT)
+            return self.back_after(wanted, services, ("--state-file", path))
+        self.assert_within(2 * SLOW, once)
 
     def test_a_state_file_makes_nobody_a_back_end(self):
         """Neither an address where nobody answers, nor one that may not register, nor what is no address."""
@@ -295,18 +301,20 @@ class Sleepers(MonitoringTest):
         proxy.wait_state(service.at, "up", seconds=3)
 
     def test_a_stopped_proxy_blames_nobody(self):
-        proxy = self.proxy("--probe-interval", "700ms", "--alive-interval", "1500ms", "--log-level", "debug")
+        # The time-out is a long one: an agent that is late on a busy machine would be blamed, and rightly.
+        proxy = self.proxy("--probe-interval", "700ms", "--probe-timeout", "2s", "--alive-interval", "2800ms", "--log-level",
+                           "debug")
         services = [self.service() for _ in range(3)]
         for service in services:
             self.agent(proxy, service.port, interval=20)
         for service in services:
             proxy.wait_state(service.at, "up")
-        wait_until(lambda: all(row["rtt_ms"]["sample"] for row in proxy.status()["backends"]), 5, "probes")
+        wait_until(lambda: all(row["rtt_ms"]["sample"] for row in proxy.status()["backends"]), 5 * SLOW, "probes")
         for seconds in (3, 6):
             proxy.send(signal.SIGSTOP)
             time.sleep(seconds)  # the sleep under test
             proxy.send(signal.SIGCONT)
-            end = time.monotonic() + 4  # two alive intervals
+            end = time.monotonic() + 6  # two alive intervals
             while time.monotonic() < end:
                 rows = proxy.status()["backends"]
                 self.assertEqual([row["state"] for row in rows], ["up"] * 3, proxy.output()[-3000:])
@@ -323,7 +331,7 @@ class Sleepers(MonitoringTest):
                 one, two = self.service("one"), self.service("two")
                 same = ("--fixed-report", "cpu=10,mem=10,tcp=10")
                 self.agent(proxy, one.port, *same)
-                sleeper = self.agent(proxy, two.port, *same)
+                sleeper = self.agent(proxy, two.port, *same, interval=20)
                 for service in (one, two):
                     proxy.wait_state(service.at, "up")
                 sleeper.send(signal.SIGSTOP)
@@ -348,7 +356,7 @@ class Explanations(MonitoringTest):
         for service in (idle, full):
             proxy.wait_state(service.at, "up")
         # Up is who registered; before its first answer to a probe an agent has said nothing of its load.
-        wait_until(lambda: all(row["cpu"] is not None for row in proxy.status()["backends"]), 5, "reports")
+        wait_until(lambda: all(row["cpu"] is not None for row in proxy.status()["backends"]), 5 * SLOW, "reports")
         self.assertEqual(self.answers(proxy, 2), ["idle", "idle"])
         decision = json.loads(self.proxyctl(proxy, "explain", "--json"))["decisions"][0]
         self.assertEqual((decision["policy"], decision["chosen"], decision["candidates"]), ("weighted", idle.at, 2))
