@@ -139,7 +139,7 @@ class Dashboard(WithBrowser, TestCase):
         time.sleep(2.2)
         many = (cpu_seconds(proxy.pid) - begun) / 2.2
         for watcher in watchers:
-            self.assertGreaterEqual(watcher.count("event: tick"), 2)
+            wait_until(lambda at=watcher: at.count("event: tick") >= 2, 10, "two ticks for each")
             self.assertEqual(watcher.count("event: snapshot"), 1)
         self.assertTrue(proxy.healthy(), "others are served as well")
         print(f"1000 back-ends: painted after {paint:.0f} ms, the pool after {pool:.0f} ms, {100 * page:.1f} % of a core for "

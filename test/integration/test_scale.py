@@ -22,6 +22,8 @@ REGISTER, PROBE_RESPONSE, DEREGISTER, VERSION = 1, 3, 4, 1 << 3
 POOL = 0x37A8EEC1  # "default"
 REGISTER_INTERVAL = 20
 IP_PKTINFO = 8  # linux/in.h; the socket module has it from Python 3.14 on
+SO_TIMESTAMPNS = 35  # asm/socket.h
+TIMESPEC = struct.Struct("@ll")
 TICKS = os.sysconf("SC_CLK_TCK")
 
 
@@ -36,10 +38,11 @@ class Swarm:
     def __init__(self, count, proxy_port):
         self.selector = selectors.DefaultSelector()
         self.agents = []
-        self.probes = []  # when each numbered probe came
+        self.probes = []  # when each numbered probe came, by the kernel: this thread may be late
         self.stopping = threading.Event()
         for i in range(1, count + 1):
             agent = socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
+            agent.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
             agent.bind((f"127.1.{i >> 8}.{i & 255}", 0))
             agent.connect(("127.0.0.1", proxy_port))
             boot = random.getrandbits(64)
@@ -64,13 +67,14 @@ class Swarm:
 
     def answer(self, agent, boot):
         try:
-            data = agent.recv(65)
+            data, ancillary, _, _ = agent.recvmsg(65, socket.CMSG_SPACE(TIMESPEC.size))
         except OSError:
             return  # nothing after all, or an ICMP error
         sequence, nonce = BODY.unpack(data[:BODY.size])[3:5]
         agent.send(packet(PROBE_RESPONSE, sequence=sequence, nonce=nonce, boot=boot, listening=1))
         if sequence:
-            self.probes.append(time.monotonic())
+            seconds, nanoseconds = TIMESPEC.unpack(ancillary[0][2])
+            self.probes.append(seconds + nanoseconds / 1e9)
 
     def close(self):
         self.stopping.set()
@@ -136,10 +140,10 @@ class Scale(TestCase):
     def measure_cost(self, seconds):
         pid = self.instance.pid
         self.swarm.probes.clear()
-        before, start = cpu_seconds(pid), time.monotonic()
+        before, start, since = cpu_seconds(pid), time.monotonic(), time.time()
         time.sleep(seconds)  # the span that is measured
         share = (cpu_seconds(pid) - before) / (time.monotonic() - start)
-        probes = list(self.swarm.probes)
+        probes = [at for at in self.swarm.probes if since <= at < since + seconds]
         bursts = {}
         for at in probes:
             bursts[int(at * 10)] = bursts.get(int(at * 10), 0) + 1

@@ -31,6 +31,8 @@ using namespace std::chrono_literals;
 /// Sanitizers cost ten times the time: the large tests are smaller under them.
 inline constexpr std::size_t kScale = kThreadSanitizer ? 16 : kAddressSanitizer ? 4 : 1;
 inline constexpr auto kPatience = 20s;
+/// What waits for no time-out is over by then.
+inline constexpr auto kAtOnce = kScale == 1 ? 1s : 4s;
 inline constexpr std::size_t kKiB = 1024, kMiB = 1024 * 1024;
 
 /// The engines that every relay, session and engine test runs on: `const auto engine = GENERATE(every_engine())`.

@@ -26,17 +26,15 @@ ProxyUnderTest::Options with_limits(Duration idle, Duration fin) {
   return options;
 }
 
-/// Both sides of a session end; returns how long that took.
-Duration until_cut(const Pair& pair) {
-  const TimePoint from = Clock::now();
+/// Both sides of a session end; returns how long after `from`.
+Duration until_cut(const Pair& pair, TimePoint from) {
   pair.client.read_to_end();
   pair.server.read_to_end();
   return Clock::now() - from;
 }
 
 /// One exchange through a session that someone accepted.
-bool talks(const Peer& client, const ScriptedServer& server) {
-  const Peer side = server.accept();
+bool talks(const Peer& client, const Peer& side) {
   return client.send("hello") && side.read(5) == "hello" && side.send("hi") && client.read(2) == "hi";
 }
 
@@ -46,9 +44,10 @@ TEST_CASE("session: it ends when nobody has said anything for the idle time-out"
   const auto engine = GENERATE(every_engine());
   const ScriptedServer server;
   ProxyUnderTest proxy(engine, {server.address()}, with_limits(300ms, 30s));
+  const TimePoint from = Clock::now();  // the silence cannot begin before
   const Pair pair = connect_through(proxy, server);
-  const Duration took = until_cut(pair);
-  CHECK(took > 250ms);
+  const Duration took = until_cut(pair, from);
+  CHECK(took >= 300ms);
   CHECK(took < 3s);
   CHECK(proxy.next_session()["cause"] == "cD");
 }
@@ -68,11 +67,12 @@ TEST_CASE("session: traffic in one direction keeps the other alive", "[session]"
   const auto engine = GENERATE(every_engine());
   const bool client_talks = GENERATE(true, false);
   const ScriptedServer server;
-  ProxyUnderTest proxy(engine, {server.address()}, with_limits(600ms, 30s));
+  const Duration idle = kScale == 1 ? 600ms : 1500ms;  // no word may be so late
+  ProxyUnderTest proxy(engine, {server.address()}, with_limits(idle, 30s));
   const Pair pair = connect_through(proxy, server);
   const Peer& speaker = client_talks ? pair.client : pair.server;
   const Peer& listener = client_talks ? pair.server : pair.client;
-  const TimePoint enough = Clock::now() + 1500ms;
+  const TimePoint enough = Clock::now() + 5 * idle / 2;
   while (Clock::now() < enough) {
     REQUIRE(speaker.send("."));
     REQUIRE(listener.read(1) == ".");
@@ -104,8 +104,9 @@ TEST_CASE("session: once one side has closed its half the fin time-out counts", 
   REQUIRE(pair.client.send("x"));
   REQUIRE(pair.server.read(1) == "x");
   CHECK_FALSE(pair.client.readable(700ms));  // not yet
+  const TimePoint closed = Clock::now();
   (client_closes ? pair.client : pair.server).shutdown_write();
-  CHECK(until_cut(pair) < 3s);
+  CHECK(until_cut(pair, closed) < 3s);
   CHECK(proxy.next_session()["cause"] == "cD");
 }
 
@@ -113,7 +114,7 @@ TEST_CASE("session: a slow reader is waited for as long as it reads", "[session]
   const auto engine = GENERATE(every_engine());
   const ScriptedServer server;
   const std::string file = seeded_bytes(12 * kMiB, 15);  // more than the kernel holds on the way
-  const auto fin = kScale == 1 ? 500ms : 1500ms;         // sanitizers make the reader slower than it means to be
+  constexpr auto fin = 1500ms;                           // a busy machine makes the reader slower than it means to be
   ProxyUnderTest proxy(engine, {server.address()}, with_limits(60s, fin));
   Pair pair = connect_through(proxy, server);
   pair.client.shutdown_write();
@@ -123,8 +124,8 @@ TEST_CASE("session: a slow reader is waited for as long as it reads", "[session]
     pair.server.shutdown_write();
   });
   std::string heard;
-  for (const TimePoint enough = Clock::now() + 4 * fin; Clock::now() < enough; ::poll(nullptr, 0, 16))
-    heard += pair.client.read(16 * kKiB);  // the megabyte that the proxy's socket wants to be rid of takes a second
+  for (const TimePoint enough = Clock::now() + 4 * fin; Clock::now() < enough; ::poll(nullptr, 0, 48))
+    heard += pair.client.read(16 * kKiB);  // the megabyte that the proxy's socket wants to be rid of takes three
   heard += pair.client.read(file.size() - heard.size());
   CHECK(sha256(heard) == sha256(file));
 }
@@ -159,12 +160,12 @@ TEST_CASE("session: a refused connection goes to another back-end", "[session]")
   const ScriptedServer server;
   const RefusingServer dead;
   ProxyUnderTest proxy(engine, {dead.address(), server.address()});
-  const Peer client = proxy.client();
-  CHECK(talks(client, server));
-  CHECK(proxy.state_of(dead.address()) == "ejected");
+  const Peer client = proxy.client(), side = server.accept();
+  CHECK(proxy.state_of(dead.address()) == "ejected");  // for a second
   CHECK(proxy.state_of(server.address()) == "up");
-  const Peer second = proxy.client();  // the ejected one is left alone now
-  CHECK(talks(second, server));
+  const Peer second = proxy.client(), other = server.accept();  // the ejected one is left alone now
+  CHECK(talks(client, side));
+  CHECK(talks(second, other));
   proxy.engine().stop();
   proxy.engine().cut();
   CHECK(std::stoi(proxy.next_session()["retries"]) + std::stoi(proxy.next_session()["retries"]) == 1);
@@ -178,7 +179,7 @@ TEST_CASE("session: a client that everybody refuses is closed at once", "[sessio
   const TimePoint started = Clock::now();
   const Peer client = proxy.client();
   CHECK(client.read_to_end().bytes.empty());
-  CHECK(Clock::now() - started < 1s);
+  CHECK(Clock::now() - started < kAtOnce);
   auto line = proxy.next_session();
   CHECK(line["cause"] == "SC");
   CHECK(line["retries"] == "1");
@@ -196,11 +197,10 @@ TEST_CASE("session: never more than half of a pool is ejected", "[session]") {
   options.retries = 10;
   ProxyUnderTest proxy(engine, addresses, options);
   proxy.client().read_to_end();
-  auto line = proxy.next_session();
-  CHECK(line["retries"] == "4");
   int ejected = 0;
   for (const Address& address : addresses) ejected += proxy.state_of(address) == "ejected" ? 1 : 0;
   CHECK(ejected == 2);
+  CHECK(proxy.next_session()["retries"] == "4");
 }
 
 TEST_CASE("session: the number of retries is kept", "[session]") {
@@ -250,12 +250,12 @@ TEST_CASE("session: without any back-end the client is closed at once, and the n
   ProxyUnderTest proxy(engine, {});
   const TimePoint started = Clock::now();
   proxy.client().read_to_end();
-  CHECK(Clock::now() - started < 1s);
+  CHECK(Clock::now() - started < kAtOnce);
   CHECK(proxy.next_session()["cause"] == "SC");
   CHECK(proxy.rejected("no_backend") == 1);
   proxy.add_backend(server.address());
   const Peer client = proxy.client();
-  CHECK(talks(client, server));
+  CHECK(talks(client, server.accept()));
 }
 
 TEST_CASE("session: nothing is sent again once a server has accepted", "[session]") {

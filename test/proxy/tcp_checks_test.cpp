@@ -7,6 +7,7 @@
 #include "common/channel.hpp"
 #include "common/listener.hpp"
 #include "common/without_descriptors.hpp"
+#include "proxy/session_fixture.hpp"
 
 using namespace farol;
 using namespace farol::proxy;
@@ -31,18 +32,15 @@ std::map<std::uint64_t, Outcome> all_results(TcpChecks& checks) {
   return results;
 }
 
-/// A port of this machine on which nobody listens.
-Address closed_port() { return Listener(kLoopback).address(); }
-
 }  // namespace
 
 TEST_CASE("TcpChecks: accepted, refused, and many at once", "[tcp_checks]") {
   const Listener listener(kLoopback);
-  const Address closed = closed_port();
+  const test::RefusingServer closed;
   TcpChecks checks;
   CHECK(checks.empty());
   for (std::uint64_t id = 0; id < 40; ++id)
-    checks.start(id, id % 2 == 0 ? listener.address() : closed, Clock::now() + 10s);
+    checks.start(id, id % 2 == 0 ? listener.address() : closed.address(), Clock::now() + 10s);
   CHECK_FALSE(checks.empty());
   const auto results = all_results(checks);
   CHECK(results.size() == 40);

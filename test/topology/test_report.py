@@ -17,7 +17,8 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 from harness import SLOW, Process, TestCase, WebServer, find_backend, program, wait_until  # noqa: E402
 from network import V4, V6, Network  # noqa: E402
 
-QUICK = ("--probe-interval", "200ms", "--alive-interval", "1s", "--connect-timeout", "1s")
+PROBES = ("--probe-interval", "200ms")
+QUICK = (*PROBES, "--alive-interval", "1s", "--connect-timeout", "1s")
 FIXED = ("--fixed-report", "cpu=100,mem=100,tcp=100")
 INTERVAL = {"s1": 20, "s2": 30}  # the report's: monitorUDP 20 10.1.1.10, monitorUDP 30 10.1.1.10
 
@@ -45,7 +46,7 @@ class ReportCase(TestCase):
         server = WebServer(f"CC TP2 Servidor{name[1]}", self.addresses[name], 80, check=False,
                            prefix=self.network.within(name))
         self.webs[name] = self.started(server)
-        wait_until(lambda: self.wget(self.addresses[name]), 5, f"the web server of {name}")
+        wait_until(lambda: self.wget(self.addresses[name]), 5 * SLOW, f"the web server of {name}")
 
     def start_agent(self, name, *flags):
         command = Process(program("monitorUDP"), INTERVAL[name], self.addresses["s3"], *flags,
@@ -53,8 +54,12 @@ class ReportCase(TestCase):
         self.agents[name] = self.started(command)
 
     def start_proxy(self, *flags):
+        """Returns since when it listens."""
         self.servidor3 = self.started(Process(program("reverseProxy"), *flags, prefix=self.network.within("s3")))
-        wait_until(self.status, 10, "the proxy's status")
+        self.servidor3.wait_for('msg="listening"')
+        listening = time.monotonic()
+        self.status()
+        return listening
 
     def start_all(self, *flags):
         self.start_agent("s1")
@@ -63,13 +68,14 @@ class ReportCase(TestCase):
         self.wait_up("s1", "s2")
 
     def status(self):
-        """The proxy's status, asked on its own machine; None while it does not answer."""
-        answer = self.network.run("s3", "curl", "-s", "--max-time", "2", "http://127.0.0.1:8404/api/v1/status")
-        return json.loads(answer.stdout) if answer.returncode == 0 else None
+        """The proxy's status, asked on its own machine until it answers."""
+        def answer():
+            run = self.network.run("s3", "curl", "-s", "--max-time", "2", "http://127.0.0.1:8404/api/v1/status")
+            return run.returncode == 0 and json.loads(run.stdout)
+        return wait_until(answer, 10 * SLOW, "the proxy's status")
 
     def row(self, name):
-        status = self.status()
-        return status and find_backend(status, at(name, self.addresses))
+        return find_backend(self.status(), at(name, self.addresses))
 
     def state(self, name):
         row = self.row(name)
@@ -108,9 +114,9 @@ class ReportCase(TestCase):
         since = time.monotonic()
 
         def probed():
+            asked_after_ms = (time.monotonic() - since) * 1000
             rows = [self.row(name) for name in ("s1", "s2")]
-            elapsed_ms = (time.monotonic() - since) * 1000
-            return all(row and row["report_age_ms"] is not None and row["report_age_ms"] < elapsed_ms for row in rows)
+            return all(row and row["report_age_ms"] is not None and row["report_age_ms"] < asked_after_ms for row in rows)
         wait_until(probed, 10 * SLOW, "a probe of both")
 
     def assert_both_serve(self, between=lambda: None, seconds=15):
@@ -185,7 +191,7 @@ class Test2(ReportCase):
             with self.subTest(policy=policy):
                 self.start_agent("s1")
                 self.start_agent("s2", *FIXED)
-                self.start_proxy(*QUICK, "--policy", policy)
+                self.start_proxy(*PROBES, "--policy", policy)  # and an agent that pauses for a second is not stale
                 self.wait_up("s1", "s2")
                 self.probe_of_both()
                 self.assertEqual(self.ten(), {"s1": 10})
@@ -254,16 +260,16 @@ class Failures(ReportCase):
         self.assert_serves("s2")
 
     def back_after(self, number, *flags):
-        """Ends the proxy with that signal, starts it again and returns the seconds until its pool is whole."""
+        """Ends the proxy with that signal, starts it again and returns the seconds for which it listens until its pool is
+        whole."""
         self.start_all(*flags)
         for _ in range(5):  # until the agents have measured how often this proxy probes; they assume 5 s before
             self.probe_of_both()
         self.servidor3.stop(number)
-        started = time.monotonic()
-        self.start_proxy(*flags)
+        listening = self.start_proxy(*flags)
         self.wait_up("s1", "s2", seconds=20)
-        took = time.monotonic() - started
-        print(f"[signal {number}: pool back {took:.2f} s after the start] ", end="", flush=True)
+        took = time.monotonic() - listening
+        print(f"[signal {number}: pool back {took:.2f} s after it listens] ", end="", flush=True)
         self.assertIn(self.request(), ("s1", "s2"))
         return took
 
