@@ -16,9 +16,9 @@
 namespace farol::dashboard {
 
 /// What every dashboard shows, whatever stands in its rows: the rows, what happened to whom, and 15 minutes of figures.
-/// A program derives from it: its sample() takes the lock, turns the board over and posts what it saw; rows() and
-/// summary() are asked for once a sample at most, and only when somebody watches. Owned by who owns the program's
-/// server; any thread.
+/// A program derives from it: its sample() takes the lock, turns the board over and posts what it saw. What is to be
+/// shown is asked for under the lock, only when somebody watches: the rows once a sample at most, the rest once a text.
+/// Owned by who owns the program's server; any thread.
 class Board : public Feed {
  public:
   Text snapshot() final;

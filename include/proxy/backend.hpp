@@ -82,7 +82,8 @@ class Backend {
   [[nodiscard]] bool recent_nonce(std::uint64_t nonce) const;
   [[nodiscard]] std::uint32_t last_sequence() const { return next_sequence_ - 1; }
 
-  /// No packet since the last agent-alive check, but so few probes lost in a row that chance may have done it.
+  /// No packet since the last agent-alive check, but so few probes lost since the last packet that chance may have done
+  /// it.
   [[nodiscard]] bool in_doubt() const;
   /// The agent-alive check: no packet since the last one makes it silent. True when that changed.
   bool check_alive();
@@ -135,6 +136,7 @@ class Backend {
   std::uint32_t next_sequence_ = 1;  ///< 0 is a challenge's
   std::array<RecentProbe, 2> recent_{};   ///< the newest first
   int lost_in_row_ = 0;              ///< probes, since the last packet in time
+  int lost_unheard_ = 0;             ///< since the last packet of any kind
 
   const WeightedConfig& config_;
   Estimates estimates_;

@@ -42,8 +42,9 @@ struct OutstandingProbe {
   std::uint32_t sequence = 0;
   std::uint64_t nonce = 0;
   TimePoint sent{}, deadline{};
-  bool voided = false;  ///< an answer is welcome, its absence means nothing
-  bool late = false;    ///< answered, but too late
+  bool voided = false;    ///< an answer is welcome, its absence means nothing
+  bool late = false;      ///< answered, but too late
+  bool in_doubt = false;  ///< asked while an agent-alive check was put off, and not for its interval
 };
 
 /// One of the last two probes: what a Deregister must name, and what a late answer may still answer.

@@ -4,10 +4,8 @@
 #include <map>
 #include <optional>
 #include <string>
-#include <vector>
 
 #include "dashboard/board.hpp"
-#include "proxy/decision.hpp"
 #include "proxy/status.hpp"
 
 namespace farol::proxy {

@@ -13,7 +13,7 @@ constexpr int kMaxFailures = 5;
 constexpr std::size_t kMaxOutstanding = 16;
 /// Who does not answer and is not yet silent is asked so many times in a row at each interval.
 constexpr int kAskedInRow = 3;
-/// So many lost in a row are no chance: one in 15 600 where a fifth is lost.
+/// So many lost since the last packet are no chance: one in 15 600 where a fifth is lost.
 constexpr int kLostBeyondDoubt = 2 * kAskedInRow;
 /// A row without any packet for this many intervals is forgotten.
 constexpr int kForgottenAfter = 3;
@@ -76,13 +76,15 @@ void Backend::heard(TimePoint now, bool in_time) {
   const bool was_silent = std::exchange(agent.silent, false);
   if (lost_in_row_ > 0 && (was_silent || failing_)) estimates_.outage_ended();
   if (in_time) lost_in_row_ = 0;
+  lost_unheard_ = 0;
   if (was_silent && failing_) next_check = now;
 }
 
 monitoring::ProbeRequest Backend::make_probe(std::uint64_t nonce, TimePoint now, Duration timeout) {
   if (outstanding_.size() >= kMaxOutstanding) outstanding_.erase(outstanding_.begin());
   const std::uint32_t sequence = next_sequence_++;
-  outstanding_.push_back({sequence, nonce, now, now + timeout});
+  OutstandingProbe& probe = outstanding_.emplace_back(OutstandingProbe{sequence, nonce, now, now + timeout});
+  probe.in_doubt = now >= next_alive_check && in_doubt();
   recent_ = {RecentProbe{sequence, nonce}, recent_[0]};
   return {sequence, nonce, false};
 }
@@ -103,9 +105,10 @@ Backend::Answer Backend::take_response(const monitoring::ProbeResponse& response
     probe->late = true;
     return Answer::late;
   }
+  const bool again = asked_again() || probe->in_doubt;
   outstanding_.erase(probe);
   ++probes_answered;
-  estimates_.probe_answered(rtt, asked_again(), arrival);
+  estimates_.probe_answered(rtt, again, arrival);
   take_load(response, arrival);
   return Answer::taken;
 }
@@ -138,8 +141,9 @@ Backend::Expired Backend::expire_probes(TimePoint now, Duration timeout, bool we
     if (probe.voided) return true;
     ++result.lost;
     ++probes_lost;
-    estimates_.probe_lost(agent.silent, asked_again(), lost_in_row_ == 0);
+    estimates_.probe_lost(agent.silent, asked_again() || probe.in_doubt, lost_in_row_ == 0);
     ++lost_in_row_;
+    ++lost_unheard_;
     if (contender && probe.sequence >= contender->decided_by) result.contender_won = true;
     return true;
   });
@@ -160,7 +164,7 @@ bool Backend::recent_nonce(std::uint64_t nonce) const {
 }
 
 bool Backend::in_doubt() const {
-  return !agent.packet_since_check && !agent.silent && lost_in_row_ < kLostBeyondDoubt;
+  return !agent.packet_since_check && !agent.silent && lost_unheard_ < kLostBeyondDoubt;
 }
 
 bool Backend::check_alive() {

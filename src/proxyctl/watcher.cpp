@@ -91,7 +91,7 @@ bool Watcher::obey() {
   std::string told;
   try {
     const nlohmann::json reply = client_.set_state(order.id, order.state);
-    told = order.backend + ": " + printable(reply.value("state", order.state));
+    told = order.backend + ": " + printable(reply["state"].get<std::string>());
   } catch (const std::exception& error) {
     told = order.backend + ": " + printable(error.what());
   }

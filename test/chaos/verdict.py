@@ -9,7 +9,7 @@ from machines import PROBE_INTERVAL
 
 RECOVERY = 2 * PROBE_INTERVAL + 10 * SLOW  # after a fault is lifted
 MARGIN = 1 * SLOW  # of everything that has a promised time: engines look ten times a second, and two cores are busy
-MOST_STALE = 2  # spells of the one that loses probes
+MOST_STALE = 1  # spells of the one that loses probes
 
 
 class Verdicts:

@@ -186,6 +186,7 @@ TEST_CASE("Alarms: where a fifth of all probes is lost nobody flaps", "[alarms]"
 TEST_CASE("Alarms: before an agent is called silent it is asked until chance cannot be why", "[alarms]") {
   Bench bench;
   bench.join(kA);
+  Backend& row = *bench.row(kA);
   const auto next = [&bench] { return bench.table.access().next_probe(); };
   bench.pass(10s);  // this look finds the answer to the challenge
   SECTION("six in a row are enough") {
@@ -210,9 +211,34 @@ TEST_CASE("Alarms: before an agent is called silent it is asked until chance can
   }
   SECTION("an answer ends the doubt") {
     lose(bench, kA, 3);
+    const double one_outage = row.estimates().view(true, row.signals, bench.now).loss;
     bench.pass(8500ms);
+    lose(bench, kA, 1);
+    bench.table.access().schedule_probe(row, bench.now + 1min);
     bench.probe_and_answer(kA);
+    bench.pass(50ms);
+    CHECK(next() > bench.now);
+    CHECK(row.estimates().view(true, row.signals, bench.now).loss == one_outage);
     CHECK(bench.pass(9900ms).empty());
+    CHECK(bench.state(kA) == State::up);
+  }
+  SECTION("a probe that is due is not put off") {
+    lose(bench, kA, 3);
+    bench.pass(8450ms);
+    const TimePoint due = bench.now;
+    bench.table.access().schedule_probe(row, due);
+    bench.pass(100ms);
+    CHECK(next() == due);
+  }
+  SECTION("late answers are signs of life: who gave some is in doubt like any other") {
+    for (int i = 0; i < 6; ++i) {
+      const auto probe = bench.probe(kA);
+      bench.pass(500ms);
+      bench.deliver(kA.peer, kA.answer(probe));
+    }
+    bench.pass(7s);  // this look finds them
+    lose(bench, kA, 3);
+    CHECK(bench.pass(8550ms).empty());
     CHECK(bench.state(kA) == State::up);
   }
   SECTION("but half a period later it is silent, whatever was asked") {

@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "proxy/causes.hpp"
+#include "proxy/decision.hpp"
 
 using namespace farol;
 using namespace farol::proxy;
