@@ -123,6 +123,15 @@ class Bench {
     }
     return checks;
   }
+  /// Probes that get no answer, one after the other; no other is planned for the next minute.
+  void lose(const TestAgent& agent, int probes) {
+    Backend& lost = *row(agent);
+    for (; probes > 0; --probes) {
+      table.access().schedule_probe(lost, now + std::chrono::minutes(1));
+      probe(agent);
+      pass(std::chrono::milliseconds(500));
+    }
+  }
   /// Rows at which the alarms will look later than something is due to them.
   [[nodiscard]] std::ptrdiff_t overlooked() {
     const auto access = table.access();
