@@ -12,8 +12,9 @@
 namespace farol::proxy {
 
 /// The report's AlarmeTimeoutProbeRequest (a probe without an answer in time is lost) and AlarmeAgenteAtivo (an agent
-/// from which nothing came between two checks is silent; it is asked until chance cannot be why), and what follows from them: TCP checks of the service, rows
-/// that are forgotten, contenders that win. Rules with an explicit `now`; called by the alarm thread alone.
+/// from which nothing came between two checks is silent; it is asked until chance cannot be why), and what follows from
+/// them: TCP checks of the service, rows that are forgotten, contenders that win. Rules with an explicit `now`; called by
+/// the alarm thread alone.
 class Alarms {
  public:
   Alarms(BackendTable& table, const MonitoringConfig& timers, const Logger& log)

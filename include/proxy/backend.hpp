@@ -82,8 +82,7 @@ class Backend {
   [[nodiscard]] bool recent_nonce(std::uint64_t nonce) const;
   [[nodiscard]] std::uint32_t last_sequence() const { return next_sequence_ - 1; }
 
-  /// No packet since the last agent-alive check, but so few probes lost since the last packet that chance may have done
-  /// it.
+  /// No packet since the last agent-alive check, but so few probes lost since the last packet that it may be chance.
   [[nodiscard]] bool in_doubt() const;
   /// The agent-alive check: no packet since the last one makes it silent. True when that changed.
   bool check_alive();
