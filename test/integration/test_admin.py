@@ -92,6 +92,13 @@ class Admin(TestCase):
         wait_until(lambda: holdings(proxy.pid).descriptors < most, 10 * SLOW, "no more descriptors than that")
         self.assertEqual(idle[0].recv(1), b"")  # the first had to go
 
+    def token_file(self):
+        file = self.directory() / "token"
+        file.write_text(TOKEN + "\n")
+        file.chmod(0o600)
+        for_the_proxy(file)
+        return file
+
     def test_without_a_token_other_machines_change_nothing(self):
         proxy, backend = self.public_proxy()
         self.assertEqual(self.order(proxy, backend)[0], 403)
@@ -99,10 +106,7 @@ class Admin(TestCase):
         self.assertEqual(proxy.backend(backend)["state"], "up")
 
     def test_with_a_token_those_who_show_it_do(self):
-        token = self.directory() / "token"
-        token.write_text(TOKEN + "\n")
-        token.chmod(0o600)
-        for_the_proxy(token)
+        token = self.token_file()
         proxy, backend = self.public_proxy("--admin-token-file", token)
         self.assertEqual(self.order(proxy, backend)[0], 401)
         self.assertEqual(self.order(proxy, backend, f"Authorization: Bearer {TOKEN}x")[0], 401)
@@ -117,10 +121,7 @@ class Admin(TestCase):
         self.assertNotIn(TOKEN, proxy.output())
 
     def test_the_token_is_read_anew_by_a_reload_unless_it_is_none(self):
-        token = self.directory() / "token"
-        token.write_text(TOKEN + "\n")
-        token.chmod(0o600)
-        for_the_proxy(token)
+        token = self.token_file()
         proxy, backend = self.public_proxy("--admin-token-file", token)
 
         def reload(content, what):
