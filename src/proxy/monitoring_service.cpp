@@ -14,7 +14,9 @@ using monitoring::Envelope;
 namespace {
 
 /// Probes due this close together leave at one awakening: with thousands of agents, waking up is most of the cost.
-constexpr auto kProbeTick = std::chrono::milliseconds(20);
+constexpr auto kLongestProbeTick = std::chrono::milliseconds(50);
+/// It is never more than this part of the interval: no probe is late by more.
+constexpr int kProbeTicks = 100;
 /// Those whose probes come sooner than planned are asked in so many turns.
 constexpr std::int64_t kSpread = 64;
 /// How often the alarms look: a probe time-out is noticed at most this late.
@@ -100,7 +102,8 @@ void MonitoringService::probe_all() {
   for (;;) {
     pollfd set[2] = {{stop_.fd(), POLLIN, 0}, {table_.probe_bell().fd(), POLLIN, 0}};
     const TimePoint now = Clock::now();
-    ::poll(set, 2, poll_timeout(std::min(std::max(next_probe(), now + kProbeTick), pulse.beat(now)), now));
+    const Duration tick = std::min<Duration>(kLongestProbeTick, timers_.get()->probe_interval / kProbeTicks);
+    ::poll(set, 2, poll_timeout(std::min(std::max(next_probe(), now + tick), pulse.beat(now)), now));
     if (set[0].revents != 0) return;
     if (sit_out(pulse)) continue;
     if (set[1].revents != 0) table_.probe_bell().clear();
