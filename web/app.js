@@ -9,21 +9,8 @@ class App {
     this.decisions = new DecisionList();
     this.transfers = new TransferList();
     this.ask = new Ask();
-    this.connect();
-    setInterval(() => this.watch(), 1000);
+    this.stream = new Stream({ snapshot: (all) => this.begin(all), tick: (change) => this.tick(change) }, (is, why) => this.link(is, why));
     document.addEventListener("visibilitychange", () => !document.hidden && this.now && this.show());
-  }
-
-  connect() {
-    const source = new EventSource("/api/v1/events");
-    source.addEventListener("snapshot", (event) => this.begin(JSON.parse(event.data)));
-    source.addEventListener("tick", (event) => this.tick(JSON.parse(event.data)));
-    source.onerror = () => {
-      this.lost();
-      if (source.readyState !== EventSource.CLOSED) return; // it comes back by itself
-      source.close();
-      setTimeout(() => this.connect(), 3000);
-    };
   }
 
   begin(all) {
@@ -60,7 +47,9 @@ class App {
     this.timelines = new Timelines(kind.readings, kind.row);
     this.timelines.onnew = (id) => id === this.table.chosen && this.charts.draw(id);
     this.charts = new Charts(kind.charts, this.timelines);
-    this.table = new PoolTable(kind.columns, this.timelines, { serves: kind.serves, choose: (id, byHand) => this.choose(id, byHand), order: (id, order) => this.order(id, order) });
+    this.table = new PoolTable(kind.columns, this.timelines, {
+      one: kind.one, serves: kind.serves, choose: (id, byHand) => this.choose(id, byHand), order: (id, order) => this.order(id, order),
+    });
     byId("legend").hidden = kind.legend.length === 0;
     byId("legend").replaceChildren(...kind.legend.map(([key, name]) => element("li", {}, element("i", { className: `p-${key}` }), name)));
     say(byId("empty"), kind.empty);
@@ -87,10 +76,8 @@ class App {
   arrived(now) {
     this.before = this.now;
     this.now = now;
-    this.heard = performance.now();
     this.timelines.add(this.table.rows, now.wall_ms);
     if (!document.hidden) this.show();
-    this.link("live", "Live");
   }
 
   show() {
@@ -155,8 +142,10 @@ class App {
     const place = byId("orders");
     const wanted = `${row.id} ${orders}`;
     if (place.dataset.for !== wanted) {
+      const focused = place.contains(document.activeElement);
       place.dataset.for = wanted;
       place.replaceChildren(...orders.map((order) => element("button", { type: "button", textContent: ORDERS[order].button, onclick: () => this.order(row.id, order) })));
+      if (focused) place.firstChild.focus();
     }
   }
 
@@ -168,9 +157,74 @@ class App {
     byId("link").dataset.is = is;
     say(byId("link-text"), text);
   }
+}
+
+/** The stream of events, and how it stands. A tab that nobody sees lets go of it, for a browser keeps six connections to a host and no
+ *  more: with as many tabs open, the next page and the next order would wait for ever. */
+class Stream {
+  static AT = "/api/v1/events";
+
+  /** `events`: what takes each kind; `link` is told how it stands, in a word and in words. */
+  constructor(events, link) {
+    Object.assign(this, { events, link, patience: 10000 });
+    document.addEventListener("visibilitychange", () => this.seen());
+    setInterval(() => this.watch(), 1000);
+    this.open();
+    this.seen();
+  }
+
+  seen() {
+    clearTimeout(this.leaving);
+    if (document.hidden) this.leaving = setTimeout(() => this.close(), this.patience);
+    else if (!this.source) this.open();
+  }
+
+  open() {
+    const source = (this.source = new EventSource(Stream.AT));
+    for (const [name, take] of Object.entries(this.events)) {
+      source.addEventListener(name, (event) => {
+        take(JSON.parse(event.data));
+        this.heard = performance.now();
+        this.why = "";
+        this.link("live", "Live");
+      });
+    }
+    source.onerror = () => {
+      this.lost();
+      if (source.readyState !== EventSource.CLOSED) return; // it comes back by itself
+      this.again = setTimeout(() => this.open(), 3000);
+      this.ask();
+    };
+  }
+
+  close() {
+    clearTimeout(this.again);
+    this.source.close();
+    this.source = null;
+    this.heard = 0;
+    this.link("waiting", "Connecting"); // to be read when the tab is seen again
+    document.title = "Farol"; // without figures that grow old
+  }
+
+  /** An EventSource does not tell why it is refused: the same request does. */
+  async ask() {
+    const over = new AbortController();
+    const late = setTimeout(() => over.abort(), 2500);
+    try {
+      const answer = await fetch(Stream.AT, { signal: over.signal });
+      const words = answer.ok ? "" : (await answer.text()).trim();
+      this.why = answer.ok ? "" : answer.status === 503 && words.length < 80 ? words : `its answer is ${answer.status}`;
+    } catch {
+      this.why = "";
+    }
+    clearTimeout(late);
+    over.abort();
+    if (this.source?.readyState === EventSource.CLOSED) this.lost();
+  }
 
   lost() {
-    this.link("lost", this.heard ? `No contact, last update ${age(performance.now() - this.heard)} ago` : "No contact");
+    const last = this.heard ? `last update ${age(performance.now() - this.heard)} ago` : "";
+    this.link("lost", ["No contact", this.why || last].filter(Boolean).join(this.why ? ": " : ", "));
   }
 
   watch() {
@@ -187,7 +241,9 @@ const ORDERS = {
 /** Asks back, then gives the order. A server that wants a token is asked for with one; it is kept while the tab is. */
 class Ask {
   constructor() {
+    this.patience = 5000;
     this.dialog = byId("ask");
+    this.dialog.onclose = () => this.given?.abort("left");
     byId("ask-no").onclick = () => this.dialog.close();
     byId("ask-form").onsubmit = (event) => {
       event.preventDefault();
@@ -205,21 +261,28 @@ class Ask {
     this.dialog.showModal();
   }
 
+  /** It succeeds, or says within some seconds what went wrong; who leaves the dialog takes it back, if it is not too late. */
   async give() {
+    const given = (this.given = new AbortController());
+    const late = setTimeout(() => given.abort("late"), this.patience);
     byId("ask-yes").disabled = true;
+    say(byId("ask-error"), "");
     try {
-      await this.post();
+      await this.post(given.signal);
     } catch {
-      say(byId("ask-error"), "The proxy does not answer. Nothing may have changed.");
+      const reason = given.signal.reason;
+      if (reason === "late") say(byId("ask-error"), `No answer within ${age(this.patience)}: the proxy is stuck, or too many tabs of this browser show it. Look at its state before you try again.`);
+      else if (reason !== "left") say(byId("ask-error"), "The proxy does not answer. Nothing may have changed.");
     }
+    clearTimeout(late);
     byId("ask-yes").disabled = false;
   }
 
-  async post() {
+  async post(signal) {
     const headers = { "Content-Type": "application/json" };
     const token = byId("ask-token").value || sessionStorage.getItem("token");
     if (token) headers.Authorization = `Bearer ${token}`;
-    const answer = await fetch(`/api/v1/backends/${encodeURIComponent(this.row.id)}/state`, { method: "POST", headers, body: JSON.stringify({ state: this.order }) });
+    const answer = await fetch(`/api/v1/backends/${encodeURIComponent(this.row.id)}/state`, { method: "POST", signal, headers, body: JSON.stringify({ state: this.order }) });
     if (answer.ok) {
       if (token) sessionStorage.setItem("token", token);
       return this.dialog.close();

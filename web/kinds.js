@@ -4,6 +4,7 @@
 const PROXY = {
   program: "reverseProxy",
   row: "backend",
+  one: "back-end",
   rows: "backends",
   words: { "pool-h": "Back-ends", skip: "Skip to the back-ends", "flow-h": "Where new connections go" },
   find: "address, pool or state",
@@ -39,7 +40,12 @@ const PROXY = {
   ],
   prepare(row) {
     row.ordered = row.ordered || (row.state === "drain" || row.state === "maint" ? row.state : "ready");
-    row.about = [row.pool && row.pool !== "default" ? `pool ${row.pool}` : "", row.source === "static" ? "static" : ""].filter(Boolean).join(" · ");
+    const { active, max } = row.connections;
+    row.about = [
+      row.pool && row.pool !== "default" && `pool ${row.pool}`, row.source === "static" && "static", row.backup && "backup",
+      isNumber(row.weight) && row.weight !== 1 && `weight ${row.weight}`, isNumber(row.slow_start) && `slow start ${percent(row.slow_start)}`,
+      max && active >= max && "full",
+    ].filter(Boolean).join(" · ");
     return row;
   },
   tiles(tiles, now, rows, rates) {
@@ -57,6 +63,7 @@ const PROXY = {
 const GATEWAY = {
   program: "HttpGw",
   row: "server",
+  one: "file server",
   rows: "servers",
   words: { "pool-h": "File servers", skip: "Skip to the file servers", "flow-h": "Where files come from" },
   find: "name, address or state",

@@ -2,6 +2,7 @@
 
 const MOST_EVENTS = 100;
 const MOST_DECISIONS = 30;
+const MOST_WAITING = 200; // of them while the list is read
 
 function eventItem(event) {
   const item = element("li", { className: "event", dataset: { state: event.kind } });
@@ -30,13 +31,14 @@ class EventList {
   }
 }
 
-/** Reasons that have nothing to do with scores. */
+/** Reasons that have nothing to do with scores; of `lowest` and `turn` there is more to say. */
 const BESIDES = {
   last_resort: "a last resort: all look dead",
-  backup: "a backup, for no other could be chosen",
+  backup: "a backup, for no primary one could be chosen",
   retry: "another had been tried before",
   queued: "the client had waited for it",
   source: "by the client's address",
+  source_full: "by the client's address, but its home back-end is full",
 };
 
 /** Of the whole pool: "2 drain, 1 tried before". */
@@ -45,19 +47,21 @@ function leftOut(decision) {
   return out.map(([verdict, number]) => `${number} ${verdict.replace("_", " ")}`).join(", ");
 }
 
-/** Why a back-end was chosen, in one sentence. */
+/** Why a back-end was chosen, in one sentence. A reason that the page does not know is shown as it is. */
 function reasonOf(decision) {
-  const chosen = decision.considered.find((each) => each.verdict === "chosen");
-  const next = decision.considered.find((each) => each.verdict === "passed_over");
-  if (decision.reason === "nobody") return `nobody can be chosen: ${leftOut(decision) || "the pool is empty"}`;
-  if (decision.reason in BESIDES) return `${BESIDES[decision.reason]}; ${decision.candidates} could be chosen`;
-  if (!chosen) return `by ${decision.policy}, ${decision.candidates} could be chosen`;
-  if (!next) return decision.candidates === 1 ? "the only one that could be chosen" : `score ${score(chosen.score)}`;
-  const among = `of ${decision.candidates}`;
-  if (next.score < chosen.score) return `its turn: ${score(chosen.score)} ${among}, as good as ${next.address} with ${score(next.score)}`;
+  const { reason, candidates, considered } = decision;
+  if (reason === "nobody") return `nobody can be chosen: ${leftOut(decision) || "the pool is empty"}`;
+  if (reason !== "lowest" && reason !== "turn") return `${BESIDES[reason] || reason}; ${candidates} could be chosen`;
+  if (candidates === 1) return "the only one that could be chosen";
+  const [chosen, next] = ["chosen", "passed_over"].map((verdict) => considered.find((each) => each.verdict === verdict));
+  if (reason === "turn") {
+    const compared = decision.policy !== "round-robin" && chosen && next;
+    return `its turn${compared ? `: ${score(chosen.score)}` : ","} of ${candidates}` + (compared ? `, as good as ${next.address} with ${score(next.score)}` : "");
+  }
+  if (!chosen || !next) return `lowest score of ${candidates}`;
   const [part, name] = PARTS.reduce((best, each) => (difference(next, chosen, each) > difference(next, chosen, best) ? each : best));
   const because = difference(next, chosen, [part]) > 0 ? `, more by its ${name}` : "";
-  return `lowest score ${among}: ${score(chosen.score)}; next ${next.address} has ${score(next.score)}${because}`;
+  return `lowest score of ${candidates}: ${score(chosen.score)}; next ${next.address} has ${score(next.score)}${because}`;
 }
 const difference = (a, b, [key]) => (a.components[key] || 0) - (b.components[key] || 0);
 
@@ -73,28 +77,57 @@ function candidateTable(decision) {
   return element("div", { className: "candidates", tabIndex: 0, attributes: { role: "region", "aria-label": "Candidates" } }, table);
 }
 
+/** Newest first. While one is open, or the keyboard is among them, nothing moves: what comes waits behind a button. */
 class DecisionList {
   constructor() {
     this.list = document.getElementById("decisions");
+    this.more = document.getElementById("decisions-more");
+    this.more.onclick = () => this.goOn();
     this.seen = new Set();
+    this.waiting = [];
+    this.missed = 0;
   }
+  held() {
+    return this.list.contains(document.activeElement) || this.list.querySelector("details[open]") !== null;
+  }
+  /** The list is to begin anew with these. */
   reset(decisions) {
-    this.list.replaceChildren();
-    this.seen.clear();
-    this.add(decisions);
+    this.anew = true;
+    this.waiting = [];
+    this.missed = 0;
+    const known = this.seen;
+    this.seen = new Set();
+    this.add(decisions, known);
   }
   /** They come newest first. */
-  add(decisions) {
-    for (const decision of [...decisions].reverse()) {
-      const key = `${decision.pool} ${decision.number}`;
-      if (this.seen.has(key)) continue;
-      this.seen.add(key);
-      this.put(decision);
-    }
-    while (this.list.children.length > MOST_DECISIONS) this.list.lastChild.remove();
+  add(decisions, known = this.seen) {
+    const key = (decision) => `${decision.pool} ${decision.number}`;
+    const fresh = decisions.filter((decision) => !this.seen.has(key(decision))).reverse();
+    this.missed += fresh.filter((decision) => !known.has(key(decision))).length;
+    for (const decision of fresh) this.seen.add(key(decision));
     if (this.seen.size > 1000) this.seen = new Set([...this.seen].slice(-100));
+    this.waiting = [...this.waiting, ...fresh].slice(-MOST_WAITING);
+    const held = this.held();
+    if (!held) this.take();
+    say(this.more, `Show ${whole(this.missed)} new`);
+    this.more.hidden = !held || this.missed === 0;
+  }
+  take() {
+    if (this.anew) this.list.replaceChildren();
+    this.anew = false;
+    for (const decision of this.waiting) this.put(decision);
+    this.waiting = [];
+    this.missed = 0;
+    while (this.list.children.length > MOST_DECISIONS) this.list.lastChild.remove();
     if (this.list.children.length === 0) this.list.append(element("li", { className: "decision", textContent: "No connection yet." }));
-    else this.list.querySelector("li:not(:has(details))")?.remove();
+    else if (this.list.children.length > 1) this.list.querySelector("li:not(:has(details))")?.remove();
+  }
+  /** Enough is read. The keyboard goes on from the list, for the button is gone. */
+  goOn() {
+    for (const open of this.list.querySelectorAll("details[open]")) open.open = false;
+    this.list.parentNode.focus();
+    this.list.parentNode.scrollTop = 0;
+    this.add([]);
   }
   /** The same again for the same reason is counted on the line that is there. */
   put(decision) {

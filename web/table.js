@@ -101,9 +101,9 @@ const actionColumn = {
 
 class PoolTable {
   /** `timelines` remembers the last 15 minutes of whoever is in sight; `choose` and `order` are told what is clicked; `serves` says
-   *  which rows are not out. */
-  constructor(columns, timelines, { serves, choose, order }) {
-    Object.assign(this, { columns, timelines, serves, order });
+   *  which rows are not out; `one` is what a row is called. */
+  constructor(columns, timelines, { one, serves, choose, order }) {
+    Object.assign(this, { columns, timelines, one, serves, order });
     this.tell = choose;
     this.rows = new Map();
     this.views = new Map();
@@ -114,9 +114,12 @@ class PoolTable {
     this.scroll = document.getElementById("scroll");
     this.body = document.getElementById("rows");
     this.filter = document.getElementById("filter");
+    this.noMatch = document.getElementById("no-match");
     this.above = this.space();
+    this.between = this.space(); // what is in sight, and the row with the focus where that is not
     this.below = this.space();
     this.makeHeads();
+    this.makeChoice();
     this.filter.oninput = () => this.arrange();
     this.scroll.addEventListener("scroll", () => this.showSoon(), { passive: true });
     window.addEventListener("resize", () => this.showSoon());
@@ -147,8 +150,17 @@ class PoolTable {
     this.markSort();
   }
 
-  sortBy(key) {
-    this.falling = this.sortKey === key && !this.falling;
+  /** The same where there is no room for heads. */
+  makeChoice() {
+    [this.sort, this.way] = ["sort", "sort-way"].map((id) => document.getElementById(id));
+    const sortable = this.columns.filter((column) => column.value);
+    this.sort.replaceChildren(...sortable.map(({ key, label }) => element("option", { value: key, textContent: label })));
+    this.sort.onchange = this.way.onchange = () => this.sortBy(this.sort.value, this.way.value !== "");
+    this.markSort();
+  }
+
+  sortBy(key, falling = this.sortKey === key && !this.falling) {
+    this.falling = falling;
     this.sortKey = key;
     this.markSort();
     this.arrange();
@@ -185,6 +197,7 @@ class PoolTable {
     const keyed = sorted.map((row) => [column.value(row, this.now), row]);
     keyed.sort(([a, rowA], [b, rowB]) => sign * compare(a, b) || natural.compare(rowA.id, rowB.id));
     this.sorted = keyed.map(([, row]) => row.id);
+    say(this.noMatch, sorted.length === 0 && wanted ? `No ${this.one} matches “${this.filter.value.trim()}”.` : "");
     this.show();
   }
 
@@ -208,17 +221,27 @@ class PoolTable {
     this.scoreScale = this.scale();
     const [first, end] = this.range();
     const ids = this.sorted.slice(first, end);
-    this.place(ids, first);
-    for (const id of ids) this.views.get(id).show(this.rows.get(id), this.now);
+    const focused = this.sorted.indexOf(this.focused());
+    const before = focused >= 0 && focused < first, after = focused >= end;
+    this.place(ids, first, before || after ? focused : null);
+    for (const [id, view] of this.views) view.show(this.rows.get(id), this.now);
     this.timelines.want(ids);
     const height = ids.length > 0 ? this.views.get(ids[0]).row.offsetHeight : 0;
     if (height > 0 && height !== this.rowHeight) {
       this.rowHeight = height;
       if (this.sorted.length > AT_ONCE) this.showSoon();
     }
-    this.above.set(first * (this.rowHeight || 50));
-    this.below.set((this.sorted.length - end) * (this.rowHeight || 50));
+    const px = this.rowHeight || 50;
+    this.above.set((before ? focused : first) * px);
+    this.between.set((before ? first - focused - 1 : after ? focused - end : 0) * px);
+    this.below.set((this.sorted.length - (after ? focused + 1 : end)) * px);
     document.getElementById("table").setAttribute("aria-rowcount", String(this.sorted.length + 1));
+  }
+
+  /** The id of the row that has the focus. */
+  focused() {
+    const row = this.body.contains(document.activeElement) && document.activeElement.closest("tr");
+    return row ? [...this.views.keys()].find((id) => this.views.get(id).row === row) : undefined;
   }
 
   /** The longest bar is the highest score that is not beyond measure. */
@@ -228,23 +251,33 @@ class PoolTable {
     return most;
   }
 
-  /** Has exactly these rows in the table, keeping those that are there: focus stays where it is. */
-  place(ids, first) {
-    const kept = new Set(ids);
+  /** Has exactly these rows in the table, and the one at `apart` if any, keeping those that are there. A row that is moved loses
+   *  the focus: so the one that has it stays, and the others move round it. */
+  place(ids, first, apart) {
+    const places = ids.map((id, i) => [id, first + i]);
+    if (apart !== null) places[apart < first ? "unshift" : "push"]([this.sorted[apart], apart]);
+    const kept = new Set(places.map(([id]) => id)), focused = this.focused();
     for (const [id, view] of this.views) {
       if (kept.has(id)) continue;
       view.row.remove();
       this.views.delete(id);
+      if (id === focused) this.scroll.focus({ preventScroll: true }); // it has left the pool, or is filtered out
     }
     if (this.above.row.parentNode !== this.body) this.body.append(this.above.row, this.below.row);
-    let at = this.above.row;
-    ids.forEach((id, i) => {
+    const rows = places.map(([id, at]) => {
       if (!this.views.has(id)) this.views.set(id, this.makeRow(id));
       const { row } = this.views.get(id);
-      if (at.nextSibling !== row) at.after(row);
-      row.setAttribute("aria-rowindex", String(first + i + 2));
-      at = row;
+      row.setAttribute("aria-rowindex", String(at + 2));
+      return row;
     });
+    rows.splice(apart === null || apart >= first ? ids.length : 1, 0, this.between.row);
+    const still = this.views.get(focused)?.row;
+    let at = this.above.row;
+    for (const row of rows) {
+      while (row === still && at.nextSibling !== row) this.below.row.before(at.nextSibling);
+      if (at.nextSibling !== row) at.after(row);
+      at = row;
+    }
   }
 
   makeRow(id) {

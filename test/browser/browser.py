@@ -1,9 +1,11 @@
 """A real browser for tests: Debian's Chromium, driven by playwright-core (npm ci --prefix test/browser)."""
 
+import contextlib
 import json
 import pathlib
 import shutil
 import subprocess
+import threading
 import unittest
 
 from harness import ROOT, SLOW
@@ -57,6 +59,20 @@ def row(name, cell):
     """A JavaScript expression: the text of a cell of somebody's row in the pool."""
     return (f"[...document.querySelectorAll('#rows tr')].find((row) => row.querySelector('td.id button')?.textContent"
             f" === '{name}')?.querySelector('{cell}')?.textContent")
+
+
+def traffic(test, proxy, seconds_apart=0.05):
+    """Requests, one after the other, until the test ends."""
+    over = threading.Event()
+
+    def run():
+        while not over.wait(seconds_apart):
+            with contextlib.suppress(OSError):
+                proxy.get()
+    thread = threading.Thread(target=run)
+    thread.start()
+    test.addCleanup(thread.join)
+    test.addCleanup(over.set)
 
 
 class WithBrowser:

@@ -7,7 +7,7 @@ import threading
 import time
 import unittest
 
-from browser import WithBrowser, row
+from browser import WithBrowser, row, traffic
 from harness import TestCase, real_program_only, wait_until
 from test_scale import Swarm, cpu_seconds
 
@@ -34,24 +34,9 @@ class Dashboard(WithBrowser, TestCase):
         """The share of a core that the page takes."""
         return self.browser.tell("cost", seconds=seconds) / seconds
 
-    def traffic(self, proxy, seconds_apart=0.05):
-        """Requests, one after the other, until the test ends."""
-        over = threading.Event()
-
-        def run():
-            while not over.wait(seconds_apart):
-                try:
-                    proxy.get()
-                except OSError:
-                    pass
-        thread = threading.Thread(target=run)
-        thread.start()
-        self.addCleanup(thread.join)
-        self.addCleanup(over.set)
-
     def test_it_shows_back_ends_that_come_are_drained_and_die_and_explains_choices(self):
         proxy, webs, agents = self.three()
-        self.traffic(proxy)
+        traffic(self, proxy)
         browser = self.browser
         browser.tell("open", url=f"http://127.0.0.1:{proxy.admin_port}/", width=1280, height=900)
         for web in webs:
@@ -169,7 +154,8 @@ class Watcher:
         return self.heard.count(text.encode())
 
     def close(self):
-        self.socket.shutdown(socket.SHUT_RDWR)
+        with contextlib.suppress(OSError):  # it is closed already
+            self.socket.shutdown(socket.SHUT_RDWR)
         self.thread.join()
         self.socket.close()
 
