@@ -94,7 +94,6 @@ class DecisionList {
   reset(decisions) {
     this.anew = true;
     this.waiting = [];
-    this.missed = 0;
     const known = this.seen;
     this.seen = new Set();
     this.add(decisions, known);

@@ -61,7 +61,7 @@ class DashboardInUse(WithBrowser, TestCase):
         self.assertEqual(browser.evaluate(place), begun)
         browser.evaluate("app.stream.close(), app.stream.open()")  # as after a moment without contact
         browser.wait("document.querySelector('#link').dataset.is === 'live'")
-        self.assertTrue(browser.evaluate("opened.isConnected"), "a snapshot waits as well")
+        self.assertTrue(browser.evaluate(f"opened.isConnected && {new} > 30"), "a snapshot waits as well")
         self.fits(360, 800)
         browser.screenshot("dashboard-held-360", whole=True)
         self.fits(1280, 900)
@@ -135,7 +135,7 @@ class DashboardInUse(WithBrowser, TestCase):
     def test_many_tabs_leave_room_for_an_order_and_an_order_never_hangs(self):
         proxy, webs, url = self.two()
         browser = self.browser
-        for _ in range(7):
+        for _ in range(6):
             browser.tell("tab", url=url)
         browser.tell("click", selector=f"[aria-label='Drain: {webs[0].at}/default']")
         browser.tell("click", selector="#ask-yes")
