@@ -232,10 +232,20 @@ class Stream {
   }
 }
 
+const openOnes = (n, one, many) => (n === 0 ? "None is open." : n === 1 ? `The one that is open ${one}.` : `The ${whole(n)} that are open ${many}.`);
 const ORDERS = {
-  drain: { button: "Drain", question: "Drain", yes: "Drain it", text: (n) => `It gets no new connections. ${n === 1 ? "The one that is open goes" : `The ${whole(n)} that are open go`} on until they end.` },
-  maint: { button: "Maintenance", question: "Take out", yes: "Take it out", text: (n) => `It is out of service until you make it ready: no new connections, no checks. ${whole(n)} are open and go on.` },
-  ready: { button: "Make ready", question: "Make ready", yes: "Make it ready", text: () => "It gets new connections again as soon as it is seen to be well." },
+  drain: {
+    button: "Drain", question: "Drain", yes: "Drain it",
+    text: (n) => `It gets no new connections. ${openOnes(n, "goes on until it ends", "go on until they end")}`,
+  },
+  maint: {
+    button: "Maintenance", question: "Take out", yes: "Take it out",
+    text: (n) => `It is out of service until you make it ready: no new connections, no checks. ${openOnes(n, "goes on", "go on")}`,
+  },
+  ready: {
+    button: "Make ready", question: "Make ready", yes: "Make it ready",
+    text: () => "It gets new connections again as soon as it is seen to be well.",
+  },
 };
 
 /** Asks back, then gives the order. A server that wants a token is asked for with one; it is kept while the tab is. */

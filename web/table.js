@@ -147,13 +147,13 @@ class PoolTable {
       column.head = head;
       return head;
     }));
-    this.markSort();
   }
 
   /** The same where there is no room for heads. */
   makeChoice() {
     [this.sort, this.way] = ["sort", "sort-way"].map((id) => document.getElementById(id));
     const sortable = this.columns.filter((column) => column.value);
+    document.getElementById("sorting").hidden = false;
     this.sort.replaceChildren(...sortable.map(({ key, label }) => element("option", { value: key, textContent: label })));
     this.sort.onchange = this.way.onchange = () => this.sortBy(this.sort.value, this.way.value !== "");
     this.markSort();
@@ -167,6 +167,8 @@ class PoolTable {
   }
 
   markSort() {
+    this.sort.value = this.sortKey;
+    this.way.value = this.falling ? "falling" : "";
     for (const { head, key } of this.columns) {
       if (!head) continue;
       if (key === this.sortKey) head.setAttribute("aria-sort", this.falling ? "descending" : "ascending");

@@ -110,6 +110,7 @@ class DashboardInUse(WithBrowser, TestCase):
         self.assertEqual(browser.evaluate(row("t1", "td.id small")), "static · backup · weight 3 · slow start 40 % · full")
         browser.evaluate(f"{TELL}(3, (n) => n + 1)")
         self.assertFalse(browser.evaluate("document.querySelector('#sort').checkVisibility()"), "the heads do it")
+        self.assertEqual(browser.evaluate("document.querySelector('#sort').value"), "id")
         self.fits(360, 800)
         self.assertEqual(browser.evaluate("[...document.querySelectorAll('button, select, input, [tabindex]')].filter((each) =>"
                                           " each.checkVisibility() && each.offsetWidth > 0 && each.closest('thead')).length"), 0)
@@ -122,6 +123,7 @@ class DashboardInUse(WithBrowser, TestCase):
         browser.tell("press", key="Tab")
         browser.tell("press", key="Tab")
         self.assertEqual(browser.evaluate("document.activeElement.id"), "scroll")
+        self.assertEqual(browser.evaluate("document.querySelector('#sorting').offsetHeight < 50"), True, "on one line")
         browser.screenshot("dashboard-360-sorted", whole=True)
         self.accessible()
         browser.tell("fill", selector="#filter", text="nowhere")
@@ -129,6 +131,8 @@ class DashboardInUse(WithBrowser, TestCase):
         self.accessible()
         self.fits(1280, 900)
         browser.screenshot("dashboard-no-match")
+        browser.tell("click", selector="#heads th.id button")
+        self.assertEqual(browser.evaluate("['sort', 'sort-way'].map((id) => document.getElementById(id).value)"), ["id", ""])
         browser.tell("fill", selector="#filter", text="t1")
         self.assertEqual(browser.evaluate("document.querySelector('#no-match').innerText"), "")
 
@@ -153,6 +157,7 @@ class DashboardInUse(WithBrowser, TestCase):
         proxy.send(signal.SIGSTOP)
         self.addCleanup(proxy.send, signal.SIGCONT)
         browser.tell("click", selector=proxy_row)
+        self.assertIn("None is open.", browser.evaluate("document.querySelector('#ask-text').textContent"))
         browser.tell("click", selector="#ask-yes")
         browser.wait("/^No answer within/.test(document.querySelector('#ask-error').textContent)", 3)
         self.assertFalse(browser.evaluate("document.querySelector('#ask-yes').disabled"))
