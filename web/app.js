@@ -9,7 +9,8 @@ class App {
     this.decisions = new DecisionList();
     this.transfers = new TransferList();
     this.ask = new Ask();
-    this.stream = new Stream({ snapshot: (all) => this.begin(all), tick: (change) => this.tick(change) }, (is, why) => this.link(is, why));
+    const events = { snapshot: (all) => this.begin(all), tick: (change) => this.tick(change) };
+    this.stream = new Stream(events, (is, why) => this.link(is, why));
     document.addEventListener("visibilitychange", () => !document.hidden && this.now && this.show());
   }
 
@@ -48,7 +49,8 @@ class App {
     this.timelines.onnew = (id) => id === this.table.chosen && this.charts.draw(id);
     this.charts = new Charts(kind.charts, this.timelines);
     this.table = new PoolTable(kind.columns, this.timelines, {
-      one: kind.one, serves: kind.serves, choose: (id, byHand) => this.choose(id, byHand), order: (id, order) => this.order(id, order),
+      one: kind.one, serves: kind.serves,
+      choose: (id, byHand) => this.choose(id, byHand), order: (id, order) => this.order(id, order),
     });
     byId("legend").hidden = kind.legend.length === 0;
     byId("legend").replaceChildren(...kind.legend.map(([key, name]) => element("li", {}, element("i", { className: `p-${key}` }), name)));
@@ -159,8 +161,8 @@ class App {
   }
 }
 
-/** The stream of events, and how it stands. A tab that nobody sees lets go of it, for a browser keeps six connections to a host and no
- *  more: with as many tabs open, the next page and the next order would wait for ever. */
+/** The stream of events, and how it stands. A tab that nobody sees lets go of it, for a browser keeps six connections
+ *  to a host and no more: with as many tabs open, the next page and the next order would wait for ever. */
 class Stream {
   static AT = "/api/v1/events";
 
@@ -232,7 +234,11 @@ class Stream {
   }
 }
 
-const openOnes = (n, one, many) => (n === 0 ? "None is open." : n === 1 ? `The one that is open ${one}.` : `The ${whole(n)} that are open ${many}.`);
+function openOnes(n, one, many) {
+  if (n === 0) return "None is open.";
+  return n === 1 ? `The one that is open ${one}.` : `The ${whole(n)} that are open ${many}.`;
+}
+
 const ORDERS = {
   drain: {
     button: "Drain", question: "Drain", yes: "Drain it",
@@ -240,7 +246,7 @@ const ORDERS = {
   },
   maint: {
     button: "Maintenance", question: "Take out", yes: "Take it out",
-    text: (n) => `It is out of service until you make it ready: no new connections, no checks. ${openOnes(n, "goes on", "go on")}`,
+    text: (n) => `No new connections, no checks until you make it ready. ${openOnes(n, "goes on", "go on")}`,
   },
   ready: {
     button: "Make ready", question: "Make ready", yes: "Make it ready",
@@ -271,7 +277,7 @@ class Ask {
     this.dialog.showModal();
   }
 
-  /** It succeeds, or says within some seconds what went wrong; who leaves the dialog takes it back, if it is not too late. */
+  /** It succeeds, or says in time what went wrong. Who leaves the dialog takes it back, if it is not too late. */
   async give() {
     const given = (this.given = new AbortController());
     const late = setTimeout(() => given.abort("late"), this.patience);
@@ -281,7 +287,8 @@ class Ask {
       await this.post(given.signal);
     } catch {
       const reason = given.signal.reason;
-      if (reason === "late") say(byId("ask-error"), `No answer within ${age(this.patience)}: the proxy is stuck, or too many tabs of this browser show it. Look at its state before you try again.`);
+      const why = "the proxy is stuck, or too many tabs of this browser show it. Look at its state before you try again.";
+      if (reason === "late") say(byId("ask-error"), `No answer within ${age(this.patience)}: ${why}`);
       else if (reason !== "left") say(byId("ask-error"), "The proxy does not answer. Nothing may have changed.");
     }
     clearTimeout(late);
@@ -292,7 +299,8 @@ class Ask {
     const headers = { "Content-Type": "application/json" };
     const token = byId("ask-token").value || sessionStorage.getItem("token");
     if (token) headers.Authorization = `Bearer ${token}`;
-    const answer = await fetch(`/api/v1/backends/${encodeURIComponent(this.row.id)}/state`, { method: "POST", signal, headers, body: JSON.stringify({ state: this.order }) });
+    const path = `/api/v1/backends/${encodeURIComponent(this.row.id)}/state`;
+    const answer = await fetch(path, { method: "POST", signal, headers, body: JSON.stringify({ state: this.order }) });
     if (answer.ok) {
       if (token) sessionStorage.setItem("token", token);
       return this.dialog.close();
@@ -301,8 +309,8 @@ class Ask {
       byId("ask-token-label").hidden = false;
       byId("ask-token").focus();
     }
-    const body = await answer.json().catch(() => ({}));
-    say(byId("ask-error"), body.error || `The proxy says ${answer.status}`);
+    const words = await answer.json().catch(() => ({}));
+    say(byId("ask-error"), words.error || `The proxy says ${answer.status}`);
   }
 }
 

@@ -42,8 +42,11 @@ const PROXY = {
     row.ordered = row.ordered || (row.state === "drain" || row.state === "maint" ? row.state : "ready");
     const { active, max } = row.connections;
     row.about = [
-      row.pool && row.pool !== "default" && `pool ${row.pool}`, row.source === "static" && "static", row.backup && "backup",
-      isNumber(row.weight) && row.weight !== 1 && `weight ${row.weight}`, isNumber(row.slow_start) && `slow start ${percent(row.slow_start)}`,
+      row.pool && row.pool !== "default" && `pool ${row.pool}`,
+      row.source === "static" && "static",
+      row.backup && "backup",
+      isNumber(row.weight) && row.weight !== 1 && `weight ${row.weight}`,
+      isNumber(row.slow_start) && `slow start ${percent(row.slow_start)}`,
       max && active >= max && "full",
     ].filter(Boolean).join(" · ");
     return row;

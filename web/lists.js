@@ -53,15 +53,15 @@ function reasonOf(decision) {
   if (reason === "nobody") return `nobody can be chosen: ${leftOut(decision) || "the pool is empty"}`;
   if (reason !== "lowest" && reason !== "turn") return `${BESIDES[reason] || reason}; ${candidates} could be chosen`;
   if (candidates === 1) return "the only one that could be chosen";
-  const [chosen, next] = ["chosen", "passed_over"].map((verdict) => considered.find((each) => each.verdict === verdict));
-  if (reason === "turn") {
-    const compared = decision.policy !== "round-robin" && chosen && next;
-    return `its turn${compared ? `: ${score(chosen.score)}` : ","} of ${candidates}` + (compared ? `, as good as ${next.address} with ${score(next.score)}` : "");
-  }
-  if (!chosen || !next) return `lowest score of ${candidates}`;
+  const chosen = considered.find((each) => each.verdict === "chosen");
+  const next = considered.find((each) => each.verdict === "passed_over");
+  const compared = chosen && next && decision.policy !== "round-robin";
+  if (!compared) return `${reason === "turn" ? "its turn" : "lowest score"}, of ${candidates}`;
+  const of = `of ${candidates}: ${score(chosen.score)}`;
+  if (reason === "turn") return `its turn ${of}, as good as ${next.address} with ${score(next.score)}`;
   const [part, name] = PARTS.reduce((best, each) => (difference(next, chosen, each) > difference(next, chosen, best) ? each : best));
   const because = difference(next, chosen, [part]) > 0 ? `, more by its ${name}` : "";
-  return `lowest score of ${candidates}: ${score(chosen.score)}; next ${next.address} has ${score(next.score)}${because}`;
+  return `lowest score ${of}; next ${next.address} has ${score(next.score)}${because}`;
 }
 const difference = (a, b, [key]) => (a.components[key] || 0) - (b.components[key] || 0);
 

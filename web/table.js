@@ -154,7 +154,8 @@ class PoolTable {
     [this.sort, this.way] = ["sort", "sort-way"].map((id) => document.getElementById(id));
     const sortable = this.columns.filter((column) => column.value);
     document.getElementById("sorting").hidden = false;
-    this.sort.replaceChildren(...sortable.map(({ key, label }) => element("option", { value: key, textContent: label })));
+    const option = ({ key, label }) => element("option", { value: key, textContent: label });
+    this.sort.replaceChildren(...sortable.map(option));
     this.sort.onchange = this.way.onchange = () => this.sortBy(this.sort.value, this.way.value !== "");
     this.markSort();
   }
@@ -197,7 +198,8 @@ class PoolTable {
     const sorted = [...this.rows.values()].filter((row) => !wanted || `${row.id} ${row.address} ${row.state}`.toLowerCase().includes(wanted));
     const sign = this.falling ? -1 : 1;
     const keyed = sorted.map((row) => [column.value(row, this.now), row]);
-    keyed.sort(([a, rowA], [b, rowB]) => sign * compare(a, b) || natural.compare(rowA.id, rowB.id));
+    const byValue = (a, b) => missing(a) - missing(b) || sign * compare(a, b);
+    keyed.sort(([a, rowA], [b, rowB]) => byValue(a, b) || natural.compare(rowA.id, rowB.id));
     this.sorted = keyed.map(([, row]) => row.id);
     say(this.noMatch, sorted.length === 0 && wanted ? `No ${this.one} matches “${this.filter.value.trim()}”.` : "");
     this.show();
@@ -253,8 +255,8 @@ class PoolTable {
     return most;
   }
 
-  /** Has exactly these rows in the table, and the one at `apart` if any, keeping those that are there. A row that is moved loses
-   *  the focus: so the one that has it stays, and the others move round it. */
+  /** Has exactly these rows in the table, and the one at `apart` if any, keeping those that are there. A row that is
+   *  moved loses the focus: so the one that has it stays, and the others move round it. */
   place(ids, first, apart) {
     const places = ids.map((id, i) => [id, first + i]);
     if (apart !== null) places[apart < first ? "unshift" : "push"]([this.sorted[apart], apart]);
@@ -305,7 +307,10 @@ class PoolTable {
   }
 }
 
-/** Numbers by size, words by nature; what is missing comes last. */
+/** It comes last, whatever the direction. */
+const missing = (value) => Number(value === null || value === undefined);
+
+/** Numbers by size, words by nature. */
 function compare(a, b) {
   if (isNumber(a) && isNumber(b)) return a - b;
   if (isNumber(a) || isNumber(b)) return isNumber(a) ? -1 : 1;

@@ -26,7 +26,8 @@ const commands = {
     const tab = await page.context().newPage();
     await tab.goto(url, { waitUntil: "domcontentloaded", timeout: 10000 });
     await tab.evaluate("app.stream && (app.stream.patience = 300)");
-    await tab.evaluate("Object.defineProperty(document, 'hidden', { value: true }); document.dispatchEvent(new Event('visibilitychange'))");
+    await tab.evaluate("Object.defineProperty(document, 'hidden', { value: true })");
+    await tab.evaluate("document.dispatchEvent(new Event('visibilitychange'))");
   },
   scheme: ({ dark }) => page.emulateMedia({ colorScheme: dark ? "dark" : "light" }),
   size: ({ width, height }) => page.setViewportSize({ width, height }),
