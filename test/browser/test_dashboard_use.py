@@ -5,7 +5,7 @@ import signal
 import unittest
 
 from browser import WithBrowser, row, traffic
-from harness import TestCase
+from harness import TestCase, wait_until
 from test_dashboard import Watcher
 
 SEEN = "document.dispatchEvent(new Event('visibilitychange'))"
@@ -109,7 +109,7 @@ class DashboardInUse(WithBrowser, TestCase):
                          " { active: 4, max: 4, total: 4, failed: 0 } })")
         self.assertEqual(browser.evaluate(row("t1", "td.id small")),
                          "static · backup · weight 3 · slow start 40 % · full")
-        browser.evaluate(f"{TELL}(3, (n) => n + 1)")
+        browser.evaluate(f"{TELL}(3, (n) => 3 - n)")
         self.assertFalse(browser.evaluate("document.querySelector('#sort').checkVisibility()"), "the heads do it")
         self.assertEqual(browser.evaluate("document.querySelector('#sort').value"), "id")
         self.fits(360, 800)
@@ -117,10 +117,11 @@ class DashboardInUse(WithBrowser, TestCase):
                                           " head.checkVisibility())"), "no stop for Tab that is not to be seen")
         browser.evaluate("document.querySelector('#sort').focus()")
         browser.tell("press", key="F")  # Failed
+        browser.wait(f"{NAMES}[2] === 't2'")
         browser.tell("press", key="Tab")
         browser.tell("press", key="d")  # descending
-        browser.wait(f"{NAMES}[0] === 't2'")
-        self.assertEqual(browser.evaluate(NAMES)[:3], ["t2", "t1", "t0"])
+        browser.wait(f"{NAMES}[0] === 't0'")
+        self.assertEqual(browser.evaluate(NAMES)[:3], ["t0", "t1", "t2"])
         browser.tell("press", key="Tab")
         browser.tell("press", key="Tab")
         self.assertEqual(browser.evaluate("document.activeElement.id"), "scroll")
@@ -174,12 +175,13 @@ class DashboardInUse(WithBrowser, TestCase):
                          "as if never asked")
 
     def test_a_page_that_is_one_too_many_says_so_and_comes_when_there_is_room(self):
-        proxy, _, url = self.two()
-        self.browser.tell("open", url="data:text/html,", width=360)
+        proxy = self.proxy()
         watchers = [Watcher(proxy.admin_port) for _ in range(64)]
         for watcher in watchers:
             self.addCleanup(watcher.close)
-        self.browser.tell("open", url=url, width=360)
+        for watcher in watchers:
+            wait_until(lambda at=watcher: at.count("event: snapshot"), 10, "a snapshot for each")
+        self.browser.tell("open", url=f"http://127.0.0.1:{proxy.admin_port}/", width=360)
         self.browser.wait("document.querySelector('#link').textContent === 'No contact: too many dashboards are open'")
         self.fits(360, 800)
         self.browser.screenshot("dashboard-too-many")
