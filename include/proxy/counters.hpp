@@ -27,7 +27,10 @@ inline constexpr std::size_t kRejections = 8;
 class Counters {
  public:
   void drop(monitoring::DropReason reason) { add(dropped_[static_cast<std::size_t>(reason)]); }
-  void reject(Rejection reason) { add(rejected_[static_cast<std::size_t>(reason)]); }
+  void reject(Rejection reason, TimePoint now) {
+    add(rejected_[static_cast<std::size_t>(reason)]);
+    rejected_at_[static_cast<std::size_t>(reason)].store(now, std::memory_order_relaxed);
+  }
   void connection() { add(connections_); }
   void bytes(std::uint64_t in, std::uint64_t out) {
     bytes_in_.fetch_add(in, std::memory_order_relaxed);
@@ -38,8 +41,13 @@ class Counters {
     return dropped_[static_cast<std::size_t>(reason)].load(std::memory_order_relaxed);
   }
   [[nodiscard]] std::uint64_t connections() const { return connections_.load(std::memory_order_relaxed); }
-  /// Fills in the counters of a status; `refused_by_limit` is the engine's own count.
-  void fill(ProxyStatus& status, std::uint64_t refused_by_limit) const;
+  /// What the engine turned away by itself; TimePoint{} for never.
+  struct Refused {
+    std::uint64_t count = 0;
+    TimePoint last{};
+  };
+  /// Fills in the counters of a status.
+  void fill(ProxyStatus& status, const Refused& by_limit, TimePoint now) const;
 
  private:
   using Cell = std::atomic<std::uint64_t>;
@@ -47,6 +55,7 @@ class Counters {
 
   std::array<Cell, monitoring::kDropReasons> dropped_{};
   std::array<Cell, kRejections> rejected_{};
+  std::array<std::atomic<TimePoint>, kRejections> rejected_at_{};
   Cell connections_{0}, bytes_in_{0}, bytes_out_{0};
 };
 

@@ -71,6 +71,7 @@ struct BackendStatus {
 struct Counter {
   std::string reason;
   std::uint64_t count = 0;
+  std::optional<Duration> last_age{};  ///< since it last rose, where that is kept
 };
 
 /// What is told of a pool as a whole: its counters stay when a back-end leaves.

@@ -101,7 +101,7 @@ Task<> Session::serve(Io& io, Served client) {
       }
     } else {
       self.refused_ = Refusal::no_thread;
-      self.context().counters.reject(Rejection::no_thread);
+      self.context().counters.reject(Rejection::no_thread, Clock::now());
     }
   }
   if (self.lease_) self.link.close_server();  // before the lease goes: its place is free when the back-end knows
@@ -159,7 +159,7 @@ Task<> Session::connect(Io& io, Supervision& supervision) {
                                          {"reason", told(*refused_).words}});
   }
   if (link.end() != Link::End::open) refused_ = Refusal::cut;
-  if (const auto rejection = told(*refused_).counted) context().counters.reject(*rejection);
+  if (const auto rejection = told(*refused_).counted) context().counters.reject(*rejection, Clock::now());
 }
 
 Session::Refusal Session::refusal_of(ConnectResult failed) {
@@ -301,7 +301,7 @@ namespace {
 Task<> serve_share(Io& io, Served client) {
   const SourceLimit::Share share = client.context->sources->enter(client.peer);
   if (!share) {  // a log line for each would be what a flood wants
-    client.context->counters.reject(Rejection::source_limit);
+    client.context->counters.reject(Rejection::source_limit, Clock::now());
     co_return;
   }
   client.context->counters.connection();
