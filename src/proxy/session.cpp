@@ -41,7 +41,8 @@ enum class Session::Refusal : std::uint8_t {
   queue_timeout,
   no_resources,  ///< ours: no port, descriptor or memory
   no_thread,
-  left,  ///< the client, while it waited
+  left,        ///< the client, while it waited
+  left_early,  ///< the client, while we connected for it
   cut,
 };
 
@@ -63,6 +64,7 @@ constexpr Told kTold[] = {
     {"RC", "no resources", Rejection::no_resources},
     {"RC", "no thread", Rejection::no_thread},
     {"CQ", "client left", std::nullopt},
+    {"CC", "client left", std::nullopt},
     {"KC", "cut", std::nullopt},
 };
 
@@ -116,8 +118,9 @@ Task<> Session::connect(Io& io, Supervision& supervision) {
   const bool explain = context().log.enabled(LogLevel::debug);
   const std::uint64_t client = source_hash(client_.peer);
   refused_ = Refusal::no_backend;
-  TimePoint patience{};  // of all waits in the queue, from the first on
-  for (int attempt = 0; attempt <= context().retries; ++attempt) {
+  TimePoint patience{};      // of all waits in the queue, from the first on
+  TimePoint first = kNever;  // attempt
+  for (int attempt = 0; context().retries.allow(attempt, Clock::now() - std::min(first, Clock::now())); ++attempt) {
     TimePoint now = Clock::now();
     const Request request{tried, now, client, explain ? &candidates : nullptr};
     std::optional<Lease> lease = context().table.acquire(pool, request);
@@ -130,6 +133,7 @@ Task<> Session::connect(Io& io, Supervision& supervision) {
     log_candidates(candidates);
     if (!lease) break;
     retries_ = attempt;
+    first = std::min(first, now);
     const TimePoint deadline = now + context().connect_timeout;
     int error = 0;
     Fd socket = io.open_stream(lease->address().family(), deadline, error);
@@ -151,14 +155,14 @@ Task<> Session::connect(Io& io, Supervision& supervision) {
     link.close_server();
     if (link.end() != Link::End::open) break;  // not the back-end's fault
     refused_ = refusal_of(result);
-    if (refused_ == Refusal::no_resources) break;  // nor is this
-    lease->connect_failed(Clock::now());
     tried.push_back(lease->id());
+    if (refused_ == Refusal::no_resources) continue;  // nor is this, and for another one there may be a port
+    lease->connect_failed(Clock::now());
     context().log.warn("connect failed", {{"client", client_.peer.text()},
                                          {"backend", lease->address().text()},
                                          {"reason", told(*refused_).words}});
   }
-  if (link.end() != Link::End::open) refused_ = Refusal::cut;
+  if (link.end() != Link::End::open) refused_ = link.client().gone() ? Refusal::left_early : Refusal::cut;
   if (const auto rejection = told(*refused_).counted) context().counters.reject(*rejection, Clock::now());
 }
 

@@ -216,6 +216,46 @@ TEST_CASE("session: the number of retries is kept", "[session]") {
   CHECK(failed == 2);
 }
 
+TEST_CASE("session: where it takes no time every back-end is tried", "[session]") {
+  const auto engine = GENERATE(every_engine());
+  const std::list<RefusingServer> dead(9);
+  const ScriptedServer alive;
+  std::vector<Address> addresses;
+  for (const RefusingServer& one : dead) addresses.push_back(one.address());
+  addresses.push_back(alive.address());
+  ProxyUnderTest::Options options;
+  options.more_within = 5s;
+  ProxyUnderTest proxy(engine, addresses, options);
+  for (int i = 0; i < 10; ++i) {
+    const Peer client = proxy.client();
+    CHECK(talks(client, alive.accept()));
+  }
+  CHECK(proxy.rejected("connect_failed") == 0);
+}
+
+TEST_CASE("Retries: so many, and more while they take no time", "[session]") {
+  const proxy::Retries strict{2, 0s}, patient{2, 5s};
+  for (const proxy::Retries& retries : {strict, patient})
+    for (int attempts = 0; attempts <= 2; ++attempts) CHECK(retries.allow(attempts, 1h));
+  CHECK_FALSE(strict.allow(3, 0s));
+  CHECK(patient.allow(3, 4999ms));
+  CHECK_FALSE(patient.allow(3, 5s));
+}
+
+TEST_CASE("session: a client that resets while we connect for it is let go, and nobody is blamed", "[session]") {
+  const auto engine = GENERATE(every_engine());
+  const BlackHole hole;
+  ProxyUnderTest::Options options;
+  options.connect_timeout = 60s;
+  ProxyUnderTest proxy(engine, {hole.address()}, options);
+  Peer client = proxy.client();
+  REQUIRE(eventually([&] { return proxy.engine().active() == 1; }));
+  client.reset();
+  CHECK(proxy.next_session()["cause"] == "CC");
+  CHECK(proxy.state_of(hole.address()) == "up");
+  CHECK(proxy.rejected("connect_failed") == 0);
+}
+
 TEST_CASE("session: a back-end that does not answer is given up after the connect time-out", "[session]") {
   const auto engine = GENERATE(every_engine());
   const ScriptedServer server;
