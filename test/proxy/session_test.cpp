@@ -338,7 +338,7 @@ TEST_CASE("session: without a port of ours for it the client is closed, and the 
   const auto engine = GENERATE(every_engine());
   const std::string verdict = in_child([engine]() -> std::string {
     enter_network_of_our_own();
-    const ScriptedServer server;
+    const ScriptedServer server, other;
     ProxyUnderTest proxy(engine, {server.address()});
     std::ofstream("/proc/sys/net/ipv4/ip_local_port_range") << "50000 50000" << std::flush;
     const Pair first = connect_through(proxy, server);
@@ -348,6 +348,10 @@ TEST_CASE("session: without a port of ours for it the client is closed, and the 
     if (proxy.rejected("no_resources") != 1) return "rejected{no_resources} does not count";
     if (proxy.state_of(server.address()) != "up") return "the back-end is blamed";
     if (proxy.table().status(Clock::now())[0].connections_failed != 0) return "a failure is counted";
+    proxy.add_backend(other.address());  // to which the port is free
+    const Peer third = Peer::connect(proxy.address(), {}, Address::ipv4(0x7f000002, 0));
+    const Peer taken = other.accept();
+    if (!third.send("x") || taken.read(1) != "x") return "nobody else is tried";
     const bool lives = first.client.send("hello") && first.server.read(5) == "hello";
     return lives ? "" : "the first session died";
   });
