@@ -342,14 +342,14 @@ TEST_CASE("session: without a port of ours for it the client is closed, and the 
     ProxyUnderTest proxy(engine, {server.address()});
     std::ofstream("/proc/sys/net/ipv4/ip_local_port_range") << "50000 50000" << std::flush;
     const Pair first = connect_through(proxy, server);
-    const Peer second = Peer::connect(proxy.address(), {}, Address::ipv4(0x7f000002, 0));
+    const Peer second = Peer::connect(proxy.address(), {}, Address::ipv4(0x7f000002, 40000));
     if (!second.read_to_end().bytes.empty()) return "the second client got bytes from nowhere";
     if (const auto cause = proxy.next_session()["cause"]; cause != "RC") return "the cause is " + cause;
     if (proxy.rejected("no_resources") != 1) return "rejected{no_resources} does not count";
     if (proxy.state_of(server.address()) != "up") return "the back-end is blamed";
     if (proxy.table().status(Clock::now())[0].connections_failed != 0) return "a failure is counted";
     proxy.add_backend(other.address());  // to which the port is free
-    const Peer third = Peer::connect(proxy.address(), {}, Address::ipv4(0x7f000002, 0));
+    const Peer third = Peer::connect(proxy.address(), {}, Address::ipv4(0x7f000003, 40000));
     const Peer taken = other.accept();
     if (!third.send("x") || taken.read(1) != "x") return "nobody else is tried";
     const bool lives = first.client.send("hello") && first.server.read(5) == "hello";
