@@ -3,6 +3,7 @@
 #include <array>
 #include <atomic>
 #include <cstdint>
+#include <string_view>
 #include <vector>
 
 #include "monitoring/packet.hpp"
@@ -23,6 +24,10 @@ enum class Rejection : std::uint8_t {
 };
 inline constexpr std::size_t kRejections = 8;
 
+/// How a session ended, in HAProxy's two letters: who ended it or why it could not be served, and in which state it was.
+inline constexpr std::array<std::string_view, 16> kCauses = {"--", "CD", "SD", "cD", "sD", "PD", "DD", "KD",
+                                                             "CC", "SC", "sC", "RC", "KC", "CQ", "PQ", "sQ"};
+
 /// Counts what happens; never falls, never blocks. Owned by main, any thread.
 class Counters {
  public:
@@ -32,6 +37,8 @@ class Counters {
     rejected_at_[static_cast<std::size_t>(reason)].store(now, std::memory_order_relaxed);
   }
   void connection() { add(connections_); }
+  /// REQUIRES: one of kCauses.
+  void ended(std::string_view cause);
   void bytes(std::uint64_t in, std::uint64_t out) {
     bytes_in_.fetch_add(in, std::memory_order_relaxed);
     bytes_out_.fetch_add(out, std::memory_order_relaxed);
@@ -56,6 +63,7 @@ class Counters {
   std::array<Cell, monitoring::kDropReasons> dropped_{};
   std::array<Cell, kRejections> rejected_{};
   std::array<std::atomic<TimePoint>, kRejections> rejected_at_{};
+  std::array<Cell, kCauses.size()> ended_{};
   Cell connections_{0}, bytes_in_{0}, bytes_out_{0};
 };
 

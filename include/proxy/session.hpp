@@ -82,7 +82,7 @@ class Session final : private Relayed {
   void account() const;
   void log_end() const;
   void log_candidates(const std::vector<Explained>& candidates) const;
-  [[nodiscard]] std::string cause() const;
+  [[nodiscard]] std::string_view cause() const;
 
   const Served& client_;  ///< without its socket
   const TimePoint started_;

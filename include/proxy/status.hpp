@@ -92,6 +92,7 @@ struct ProxyStatus {
   std::size_t connections_most = 0;         ///< that may be served at once
   std::uint64_t connections_total = 0;
   std::vector<Counter> rejected;            ///< clients closed without a back-end, by reason
+  std::vector<Counter> ended;               ///< sessions, by cause (kCauses)
   std::uint64_t bytes_in = 0, bytes_out = 0;  ///< from clients, to clients
   std::vector<Counter> dropped_packets;     ///< monitoring datagrams not taken, by reason
   MonitoringStatus monitoring;

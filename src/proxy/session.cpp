@@ -120,8 +120,9 @@ Task<> Session::connect(Io& io, Supervision& supervision) {
   refused_ = Refusal::no_backend;
   TimePoint patience{};      // of all waits in the queue, from the first on
   TimePoint first = kNever;  // attempt
-  for (int attempt = 0; context().retries.allow(attempt, Clock::now() - std::min(first, Clock::now())); ++attempt) {
+  for (int attempt = 0;; ++attempt) {
     TimePoint now = Clock::now();
+    if (!context().retries.allow(attempt, now - std::min(first, now))) break;
     const Request request{tried, now, client, explain ? &candidates : nullptr};
     std::optional<Lease> lease = context().table.acquire(pool, request);
     if (!lease && context().queue.timeout > Duration::zero()) {
@@ -252,7 +253,7 @@ Task<> Session::delivered(Io& io, Channel& channel, TimePoint deadline) {
   }
 }
 
-std::string Session::cause() const {
+std::string_view Session::cause() const {
   if (refused_) return told(*refused_).cause;
   switch (link.end()) {
     case Link::End::timed_out: return "cD";
@@ -269,6 +270,7 @@ std::string Session::cause() const {
 
 void Session::account() const {
   context().counters.bytes(in_.bytes, out_.bytes);
+  context().counters.ended(cause());
   if (lease_ && !refused_) lease_->ended(in_.bytes, out_.bytes, Clock::now() - started_);
 }
 

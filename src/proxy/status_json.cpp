@@ -158,6 +158,7 @@ std::string status_json(const ProxyStatus& status) {
   json& pools = all["pools"] = json::array();
   for (const PoolStatus& pool : status.pools)
     pools.push_back({{"name", pool.name}, {"policy", pool.policy}, {"waiting", pool.waiting}});
+  all["connections"]["ended"] = counters(status.ended);
   all["connections"]["last_rejected_ms"] = ages_ms(status.rejected);
   all["monitoring"] = monitoring_json(status);
   all["limits"] = limits_json(status);

@@ -70,6 +70,17 @@ TEST_CASE("Counters: how long ago somebody was last refused is kept for each rea
   }
 }
 
+TEST_CASE("Counters: every cause has its own cell", "[counters]") {
+  Counters counters;
+  for (std::size_t i = 0; i < kCauses.size(); ++i)
+    for (std::size_t n = 0; n <= i; ++n) counters.ended(kCauses[i]);
+  ProxyStatus status;
+  counters.fill(status, {}, TimePoint(1s));
+  const auto ended = by_reason(status.ended);
+  CHECK(ended.size() == kCauses.size());
+  for (std::size_t i = 0; i < kCauses.size(); ++i) CHECK(ended.at(std::string(kCauses[i])) == i + 1);
+}
+
 TEST_CASE("Counters: nothing is lost between threads", "[counters]") {
   constexpr int kThreads = 4, kEach = 10'000;
   Counters counters;
