@@ -36,11 +36,14 @@ class Admission {
     if (active_.fetch_add(1, std::memory_order_relaxed) < most()) return true;
     active_.fetch_sub(1, std::memory_order_relaxed);
     refused_.fetch_add(1, std::memory_order_relaxed);
+    refused_at_.store(Clock::now(), std::memory_order_relaxed);
     return false;
   }
   void leave() { active_.fetch_sub(1, std::memory_order_relaxed); }
   [[nodiscard]] std::size_t active() const { return active_.load(std::memory_order_relaxed); }
   [[nodiscard]] std::uint64_t refused() const { return refused_.load(std::memory_order_relaxed); }
+  /// When it was that last; TimePoint{} for never.
+  [[nodiscard]] TimePoint refused_at() const { return refused_at_.load(std::memory_order_relaxed); }
   [[nodiscard]] std::size_t most() const { return most_.load(std::memory_order_relaxed); }
   void limit(std::size_t most) { most_.store(most, std::memory_order_relaxed); }
 
@@ -48,6 +51,7 @@ class Admission {
   std::atomic<std::size_t> most_;
   std::atomic<std::size_t> active_{0};
   std::atomic<std::uint64_t> refused_{0};
+  std::atomic<TimePoint> refused_at_{TimePoint{}};
 };
 
 /// Accepts connections on its listeners and runs a Handler for each. Owned by main; borrows the logger, which must outlive
@@ -78,6 +82,7 @@ class Engine {
   void limit_connections(std::size_t most) { admission_.limit(most); }
   /// Clients closed at once because there were max_connections.
   [[nodiscard]] std::uint64_t refused() const { return admission_.refused(); }
+  [[nodiscard]] TimePoint refused_at() const { return admission_.refused_at(); }
 
  protected:
   explicit Engine(std::size_t max_connections) : admission_(max_connections) {}

@@ -141,6 +141,7 @@ class Backend {
   Estimates estimates_;
   int connect_failures_ = 0;  ///< without a first byte in between, at most 5
   TimePoint ejected_until_{};
+  bool unanswered_once_ = false;  ///< the last check, of one that was well
   bool failing_ = false;  ///< a connect failed, ours or a check, and no check has succeeded since
   bool entered_ = false, ramps_ = false;  ///< may get connections; and starts slowly
   TimePoint entered_at_{};

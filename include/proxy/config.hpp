@@ -17,6 +17,9 @@
 
 namespace farol::proxy {
 
+/// Attempts on other back-ends, where --retries says nothing.
+inline constexpr int kRetries = 3;
+
 /// Everything reverseProxy can be told, with the defaults of the report where it has any.
 struct Config {
   struct Endpoint {
@@ -45,7 +48,7 @@ struct Config {
   Duration user_timeout = std::chrono::seconds(30);
   Duration max_lifetime{};                 ///< 0: any
   Duration drain_timeout = std::chrono::seconds(30);
-  int retries = 3;
+  std::optional<int> retries;  ///< not given: kRetries, and more while all of it takes less than connect_timeout
   std::size_t max_connections = 0;         ///< 0: as many as the limits of the process allow
   std::uint32_t max_connections_per_backend = 0, max_connections_per_source = 0;  ///< 0: no limit
   std::size_t max_queue = 1024;            ///< clients of one pool waiting for a back-end

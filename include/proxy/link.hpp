@@ -68,7 +68,7 @@ class Link final : public Supervised {
   void finish(bool reset_server);
   [[nodiscard]] End end() const { return end_.load(); }
 
-  /// True again and again once the session is being ended.
+  /// True again and again once the session is being ended. Before start(): that the client has reset its connection.
   bool expired(TimePoint now) override;
   /// Ends the session: wakes both relays, which do nothing more. A side that bytes were under way to sees a reset, for a
   /// FIN would pass for the end of the stream; the other one sees a FIN. To be repeated until they have ended.

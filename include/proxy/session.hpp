@@ -17,6 +17,17 @@
 
 namespace farol::proxy {
 
+/// How often a client whose back-end fails is tried with another one.
+struct Retries {
+  int most = 0;            ///< further attempts, whatever they take
+  Duration more_within{};  ///< still more, while no longer than this has gone by since the first began
+
+  /// Whether there may be another one after so many.
+  [[nodiscard]] bool allow(int attempts, Duration since_first) const {
+    return attempts <= most || since_first < more_within;
+  }
+};
+
 /// What a session goes by: it keeps the one that held when its client was accepted. What it refers to outlives it.
 struct SessionContext {
   BackendTable& table;
@@ -24,7 +35,7 @@ struct SessionContext {
   const Logger& log;
   std::vector<Pool*> pools;  ///< of each listener, by its index
   Duration connect_timeout{};
-  int retries = 0;  ///< further attempts, each on another back-end
+  Retries retries;
   Link::Limits limits;
   struct Queue {
     Duration timeout{};    ///< of all waits of one client; zero: nobody waits
@@ -71,7 +82,7 @@ class Session final : private Relayed {
   void account() const;
   void log_end() const;
   void log_candidates(const std::vector<Explained>& candidates) const;
-  [[nodiscard]] std::string cause() const;
+  [[nodiscard]] std::string_view cause() const;
 
   const Served& client_;  ///< without its socket
   const TimePoint started_;

@@ -37,7 +37,7 @@ class SourceLimit {
   };
   Share enter(const Address& client);
   [[nodiscard]] std::size_t sources();
-  /// From now on; those beyond it stay.
+  /// From now on; those beyond it stay. 0: as many as it likes.
   void change(std::uint32_t most) { most_.store(most, std::memory_order_relaxed); }
 
  private:

@@ -71,6 +71,7 @@ struct BackendStatus {
 struct Counter {
   std::string reason;
   std::uint64_t count = 0;
+  std::optional<Duration> last_age{};  ///< since it last rose, where that is kept
 };
 
 /// What is told of a pool as a whole: its counters stay when a back-end leaves.
@@ -91,6 +92,7 @@ struct ProxyStatus {
   std::size_t connections_most = 0;         ///< that may be served at once
   std::uint64_t connections_total = 0;
   std::vector<Counter> rejected;            ///< clients closed without a back-end, by reason
+  std::vector<Counter> ended;               ///< sessions, by cause (kCauses)
   std::uint64_t bytes_in = 0, bytes_out = 0;  ///< from clients, to clients
   std::vector<Counter> dropped_packets;     ///< monitoring datagrams not taken, by reason
   MonitoringStatus monitoring;

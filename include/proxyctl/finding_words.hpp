@@ -3,12 +3,17 @@
 #include <nlohmann/json_fwd.hpp>
 #include <string>
 
+#include "proxyctl/finding.hpp"
+
 namespace farol::proxyctl {
 
 /// What the rules of `proxyctl check` read and write alike. Pure.
 
 /// "3 s", "5 min", "2 h", "4 days" of milliseconds; "some time" when it is no number.
 std::string ago(const nlohmann::json& milliseconds);
+/// What happened a moment ago is what is wrong; what happened long ago may be put right: an error of the last minute is
+/// a warning for ten, and then a note. What has no age is old.
+Severity by_age(const nlohmann::json& milliseconds, Severity at_once);
 /// The number at a path, 0 when there is none.
 double number(const nlohmann::json& object, const char* path);
 /// A list, or an empty one.

@@ -58,6 +58,7 @@ class Connection final : public Supervised, private Crowd::Place {
   Task<bool> send(std::string bytes);
   Task<bool> send_bytes(std::span<const std::byte> rest);
   Task<bool> stream(std::string head, BodySource& source, std::uint64_t left);
+  [[nodiscard]] bool stuck(TimePoint now);
   Task<> linger();
   void count(int status) const {
     if (answers_ != nullptr) answers_->add(status);
@@ -77,6 +78,8 @@ class Connection final : public Supervised, private Crowd::Place {
   bool first_ = true;
   RequestParser::Refusal refusal_;
   std::exception_ptr failure_;  ///< what the responder threw
+  std::uint64_t taken_ = 0;     ///< by the peer, at the last look at a stream
+  TimePoint taken_at_{};        ///< when that was last more
   std::atomic<bool> idle_{false};  ///< between two requests: nothing is owed to anybody
   std::atomic<Duration::rep> write_deadline_{kNever.time_since_epoch().count()};
 };
@@ -178,7 +181,7 @@ Task<bool> Connection::stream(std::string head, BodySource& source, std::uint64_
   while (left > 0) {
     Task<std::span<const std::byte>> waiting = source.next(io_);
     std::span<const std::byte> piece = co_await waiting;
-    if (piece.empty()) co_return false;
+    if (piece.empty() || stuck(Clock::now())) co_return false;
     piece = piece.first(static_cast<std::size_t>(std::min<std::uint64_t>(piece.size(), left)));
     left -= piece.size();
     if (!head.empty()) {
@@ -194,6 +197,16 @@ Task<bool> Connection::stream(std::string head, BodySource& source, std::uint64_
     if (!sent) co_return false;
   }
   co_return true;
+}
+
+/// Small pieces, seconds apart, find room in the socket's buffer for minutes after their reader has stopped, or is gone.
+bool Connection::stuck(TimePoint now) {
+  const std::uint64_t taken = channel_.acknowledged();
+  if (taken != taken_ || channel_.unacknowledged() == 0) {
+    taken_ = taken;
+    taken_at_ = now;
+  }
+  return now - taken_at_ > limits_.write_timeout;
 }
 
 Task<bool> Connection::send_bytes(std::span<const std::byte> rest) {

@@ -36,7 +36,7 @@ SessionContext ClientSide::context(const Config& config, std::vector<Pool*> pool
           log_,
           std::move(pools),
           config.connect_timeout,
-          config.retries,
+          {config.retries.value_or(kRetries), config.retries ? Duration::zero() : config.connect_timeout},
           {config.idle_timeout, config.fin_timeout, config.user_timeout, config.max_lifetime},
           {config.queue_timeout, config.max_queue},
           config.max_connections_per_source > 0 ? &sources_ : nullptr};

@@ -139,7 +139,7 @@ void add_flags(CLI::App& app, Raw& raw, Config& config) {
   add_duration(app, "--drain-timeout", config.drain_timeout, "for connections to end after TERM");
   add_duration(app, "--slow-start", config.weighted.slow_start, "until a back-end that joins or recovers has its full share");
   app.add_option("--retries", config.retries, "connection attempts on other back-ends")
-      ->capture_default_str()
+      ->default_str(fmt::format("{}, and more within --connect-timeout", kRetries))
       ->check(CLI::Range(0, 100));
   add_limits(app, config);
   app.add_option("--key-file", config.key_file, "keys that agents must sign with");

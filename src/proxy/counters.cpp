@@ -1,5 +1,7 @@
 #include "proxy/counters.hpp"
 
+#include <algorithm>
+#include <cassert>
 #include <string>
 
 namespace farol::proxy {
@@ -11,14 +13,26 @@ constexpr std::array<const char*, kRejections> kRejectionNames = {
 
 }  // namespace
 
-void Counters::fill(ProxyStatus& status, std::uint64_t refused_by_limit) const {
+void Counters::ended(std::string_view cause) {
+  const auto known = std::find(kCauses.begin(), kCauses.end(), cause);
+  assert(known != kCauses.end());
+  if (known != kCauses.end()) add(ended_[static_cast<std::size_t>(known - kCauses.begin())]);
+}
+
+void Counters::fill(ProxyStatus& status, const Refused& by_limit, TimePoint now) const {
   status.connections_total = connections();
   status.bytes_in = bytes_in_.load(std::memory_order_relaxed);
   status.bytes_out = bytes_out_.load(std::memory_order_relaxed);
   for (std::size_t i = 0; i < kRejections; ++i) {
-    const std::uint64_t engine = i == static_cast<std::size_t>(Rejection::limit) ? refused_by_limit : 0;
-    status.rejected.push_back({kRejectionNames[i], rejected_[i].load(std::memory_order_relaxed) + engine});
+    const Refused engine = i == static_cast<std::size_t>(Rejection::limit) ? by_limit : Refused{};
+    const TimePoint last = std::max(rejected_at_[i].load(std::memory_order_relaxed), engine.last);
+    Counter& counter = status.rejected.emplace_back();
+    counter.reason = kRejectionNames[i];
+    counter.count = rejected_[i].load(std::memory_order_relaxed) + engine.count;
+    if (last != TimePoint{}) counter.last_age = std::max(now - last, Duration::zero());
   }
+  for (std::size_t i = 0; i < kCauses.size(); ++i)
+    status.ended.push_back({std::string(kCauses[i]), ended_[i].load(std::memory_order_relaxed)});
   for (std::size_t i = 0; i < monitoring::kDropReasons; ++i)
     status.dropped_packets.push_back({std::string(to_string(static_cast<monitoring::DropReason>(i))),
                                       dropped_[i].load(std::memory_order_relaxed)});

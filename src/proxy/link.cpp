@@ -47,8 +47,8 @@ TimePoint Link::fin_deadline(TimePoint now) const {
 }
 
 bool Link::expired(TimePoint now) {
-  if (!started_.load(std::memory_order_acquire)) return false;
-  if (end_.load() != End::open) return true;
+  if (end_.load() != End::open) return started_.load(std::memory_order_acquire);
+  if (!started_.load(std::memory_order_acquire)) return client_.gone();
   End reason = End::open;
   if (too_old(now))
     reason = End::too_old;

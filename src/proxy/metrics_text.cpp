@@ -84,9 +84,10 @@ constexpr Component kComponents[] = {{"rtt", &ScoreComponents::rtt},       {"tcp
 constexpr State kStates[] = {State::new_,    State::up,    State::stale, State::down,
                              State::ejected, State::drain, State::maint};
 
-void by_reason(MetricsPage& page, const char* name, const char* help, const std::vector<Counter>& counters) {
+void by_reason(MetricsPage& page, const char* name, const char* help, const std::vector<Counter>& counters,
+               const char* key = "reason") {
   page.family(name, counter, help);
-  for (const Counter& each : counters) page.sample(label("reason", each.reason), each.count);
+  for (const Counter& each : counters) page.sample(label(key, each.reason), each.count);
 }
 
 void add_process(MetricsPage& page, const ProxyStatus& status, const ProcessFigures& process) {
@@ -98,6 +99,8 @@ void add_process(MetricsPage& page, const ProxyStatus& status, const ProcessFigu
   page.single("farol_process_max_threads", gauge, "Threads it may have.", count(status.threads_most));
   page.single("farol_log_lines_dropped_total", counter, "Log lines that could not be written.",
          count(status.log_lines_dropped));
+  by_reason(page, "farol_reloads_total", "Times the configuration was read anew, by what came of it.",
+            {{"done", status.reloads_done}, {"failed", status.reloads_failed}}, "result");
   page.single("farol_ready", gauge, "1 while a back-end can be chosen.", status.ready ? 1 : 0);
   page.single("farol_draining", gauge, "1 while the proxy is stopping.", status.draining ? 1 : 0);
 }
@@ -109,6 +112,8 @@ void add_clients(MetricsPage& page, const ProxyStatus& status) {
   page.single("farol_connections_total", counter, "Clients taken on.", count(status.connections_total));
   by_reason(page, "farol_connections_rejected_total", "Clients closed without having been served, by reason.",
             status.rejected);
+  by_reason(page, "farol_connections_ended_total", "Connections that have ended, by HAProxy's two letters for how.",
+            status.ended, "cause");
   page.single("farol_bytes_in_total", counter, "Bytes from clients to back-ends, of connections that have ended.",
          count(status.bytes_in));
   page.single("farol_bytes_out_total", counter, "Bytes from back-ends to clients, of connections that have ended.",

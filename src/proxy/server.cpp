@@ -281,7 +281,7 @@ ProxyStatus Server::status() const {
   status.monitoring.keys = monitoring_socket_->keys();
   membership_->fill(status.monitoring, now);
   status.log_lines_dropped = log_.dropped();
-  counters_.fill(status, relays.refused());
+  counters_.fill(status, {relays.refused(), relays.refused_at()}, now);
   status.ready = table_.ready(now);
   status.draining = draining_;
   status.pools = table_.pools();

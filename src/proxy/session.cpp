@@ -41,7 +41,8 @@ enum class Session::Refusal : std::uint8_t {
   queue_timeout,
   no_resources,  ///< ours: no port, descriptor or memory
   no_thread,
-  left,  ///< the client, while it waited
+  left,        ///< the client, while it waited
+  left_early,  ///< the client, while we connected for it
   cut,
 };
 
@@ -63,6 +64,7 @@ constexpr Told kTold[] = {
     {"RC", "no resources", Rejection::no_resources},
     {"RC", "no thread", Rejection::no_thread},
     {"CQ", "client left", std::nullopt},
+    {"CC", "client left", std::nullopt},
     {"KC", "cut", std::nullopt},
 };
 
@@ -101,7 +103,7 @@ Task<> Session::serve(Io& io, Served client) {
       }
     } else {
       self.refused_ = Refusal::no_thread;
-      self.context().counters.reject(Rejection::no_thread);
+      self.context().counters.reject(Rejection::no_thread, Clock::now());
     }
   }
   if (self.lease_) self.link.close_server();  // before the lease goes: its place is free when the back-end knows
@@ -116,9 +118,11 @@ Task<> Session::connect(Io& io, Supervision& supervision) {
   const bool explain = context().log.enabled(LogLevel::debug);
   const std::uint64_t client = source_hash(client_.peer);
   refused_ = Refusal::no_backend;
-  TimePoint patience{};  // of all waits in the queue, from the first on
-  for (int attempt = 0; attempt <= context().retries; ++attempt) {
+  TimePoint patience{};      // of all waits in the queue, from the first on
+  TimePoint first = kNever;  // attempt
+  for (int attempt = 0;; ++attempt) {
     TimePoint now = Clock::now();
+    if (!context().retries.allow(attempt, now - std::min(first, now))) break;
     const Request request{tried, now, client, explain ? &candidates : nullptr};
     std::optional<Lease> lease = context().table.acquire(pool, request);
     if (!lease && context().queue.timeout > Duration::zero()) {
@@ -130,6 +134,7 @@ Task<> Session::connect(Io& io, Supervision& supervision) {
     log_candidates(candidates);
     if (!lease) break;
     retries_ = attempt;
+    first = std::min(first, now);
     const TimePoint deadline = now + context().connect_timeout;
     int error = 0;
     Fd socket = io.open_stream(lease->address().family(), deadline, error);
@@ -151,15 +156,15 @@ Task<> Session::connect(Io& io, Supervision& supervision) {
     link.close_server();
     if (link.end() != Link::End::open) break;  // not the back-end's fault
     refused_ = refusal_of(result);
-    if (refused_ == Refusal::no_resources) break;  // nor is this
-    lease->connect_failed(Clock::now());
     tried.push_back(lease->id());
+    if (refused_ == Refusal::no_resources) continue;  // nor is this, and for another one there may be a port
+    lease->connect_failed(Clock::now());
     context().log.warn("connect failed", {{"client", client_.peer.text()},
                                          {"backend", lease->address().text()},
                                          {"reason", told(*refused_).words}});
   }
-  if (link.end() != Link::End::open) refused_ = Refusal::cut;
-  if (const auto rejection = told(*refused_).counted) context().counters.reject(*rejection);
+  if (link.end() != Link::End::open) refused_ = link.client().gone() ? Refusal::left_early : Refusal::cut;
+  if (const auto rejection = told(*refused_).counted) context().counters.reject(*rejection, Clock::now());
 }
 
 Session::Refusal Session::refusal_of(ConnectResult failed) {
@@ -248,7 +253,7 @@ Task<> Session::delivered(Io& io, Channel& channel, TimePoint deadline) {
   }
 }
 
-std::string Session::cause() const {
+std::string_view Session::cause() const {
   if (refused_) return told(*refused_).cause;
   switch (link.end()) {
     case Link::End::timed_out: return "cD";
@@ -265,6 +270,7 @@ std::string Session::cause() const {
 
 void Session::account() const {
   context().counters.bytes(in_.bytes, out_.bytes);
+  context().counters.ended(cause());
   if (lease_ && !refused_) lease_->ended(in_.bytes, out_.bytes, Clock::now() - started_);
 }
 
@@ -301,7 +307,7 @@ namespace {
 Task<> serve_share(Io& io, Served client) {
   const SourceLimit::Share share = client.context->sources->enter(client.peer);
   if (!share) {  // a log line for each would be what a flood wants
-    client.context->counters.reject(Rejection::source_limit);
+    client.context->counters.reject(Rejection::source_limit, Clock::now());
     co_return;
   }
   client.context->counters.connection();

@@ -7,10 +7,13 @@ namespace farol::proxy {
 SourceLimit::Share SourceLimit::enter(const Address& client) {
   const Address source = client.network(client.family() == AF_INET6 ? 64 : 32);
   SpinLock lock(mutex_);
-  std::uint32_t& here = here_[source];
-  if (here >= most_) return {nullptr, source};
-  ++here;
-  return {this, source};
+  const auto here = here_.try_emplace(source, 0).first;
+  if (most_ == 0 || here->second < most_) {
+    ++here->second;
+    return {this, source};
+  }
+  if (here->second == 0) here_.erase(here);
+  return {nullptr, source};
 }
 
 void SourceLimit::leave(const Address& source) {

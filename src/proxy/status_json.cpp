@@ -36,6 +36,13 @@ json no_components() {
 
 json age_ms(const Duration& age) { return rounded(to_ms(age)); }
 
+json ages_ms(const std::vector<Counter>& list) {
+  json result = json::object();
+  for (const Counter& counter : list)
+    if (counter.last_age) result[counter.reason] = age_ms(*counter.last_age);
+  return result;
+}
+
 /// What only those need who look for what is wrong: it is not sent with every change.
 json monitoring_json(const ProxyStatus& status) {
   json drops = json::object(), unanswered = json::array();
@@ -151,6 +158,8 @@ std::string status_json(const ProxyStatus& status) {
   json& pools = all["pools"] = json::array();
   for (const PoolStatus& pool : status.pools)
     pools.push_back({{"name", pool.name}, {"policy", pool.policy}, {"waiting", pool.waiting}});
+  all["connections"]["ended"] = counters(status.ended);
+  all["connections"]["last_rejected_ms"] = ages_ms(status.rejected);
   all["monitoring"] = monitoring_json(status);
   all["limits"] = limits_json(status);
   return json_text(all) + "\n";

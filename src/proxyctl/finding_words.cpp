@@ -21,6 +21,12 @@ std::string ago(const json& milliseconds) {
   return fmt::format("{:.0f} days", seconds / 86'400);
 }
 
+Severity by_age(const json& milliseconds, Severity at_once) {
+  constexpr double kNow = 60'000, kLately = 600'000;
+  if (!milliseconds.is_number() || milliseconds.get<double>() > kLately) return Severity::note;
+  return milliseconds.get<double>() > kNow && at_once == Severity::error ? Severity::warning : at_once;
+}
+
 double number(const json& object, const char* path) {
   const json value = at(object, path);
   return value.is_number() ? value.get<double>() : 0;

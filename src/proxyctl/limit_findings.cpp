@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "proxyctl/finding_words.hpp"
@@ -51,16 +52,28 @@ constexpr Reason kReasons[] = {
      "nothing, if that was before the back-ends came"},
 };
 
+/// A back-end is never full where none has a limit: who waited in vain waited for one that could be chosen.
+bool may_be_full(const json& status) {
+  const json rows = list(status, "/backends");
+  return std::any_of(rows.begin(), rows.end(), [](const json& row) { return at(row, "/connections/max").is_number(); });
+}
+
 void add_rejected(const json& status, Findings& findings) {
   const json uptime = at(status, "/uptime_s");
   const std::string since = ago(uptime.is_number() ? json(uptime.get<double>() * 1000) : json());
   for (const Reason& reason : kReasons) {
     const json times = at(status, (std::string("/connections/rejected/") + reason.name).c_str());
+    const json last = at(status, (std::string("/connections/last_rejected_ms/") + reason.name).c_str());
     if (!times.is_number() || times <= 0) continue;
-    std::string advice = reason.advice;
+    std::string seen = reason.seen, advice = reason.advice;
     if (reason.name == std::string_view("limit")) advice += words(at(status, "/limits/bound_by"));
-    findings.push_back({reason.severity, reason.rule, "",
-                        fmt::format("{} turned away in {}, who {}", clients(times, "was", "were"), since, reason.seen),
+    if (reason.name == std::string_view("queue_timeout") && !may_be_full(status)) {
+      seen = "waited in vain for a back-end that could be chosen";
+      advice = "look for back-ends that are missing, down or out of service: proxyctl status, and the log of that time";
+    }
+    findings.push_back({by_age(last, reason.severity), reason.rule, "",
+                        fmt::format("{} turned away in {} (the last {} ago), who {}", clients(times, "was", "were"), since,
+                                    ago(last), seen),
                         advice});
   }
 }

@@ -12,15 +12,8 @@ namespace {
 
 using nlohmann::json;
 
-constexpr double kNow = 60'000, kLately = 600'000;  ///< milliseconds
 /// An agent that hears no probe registers each second.
 constexpr double kStillRegisters = 30'000, kHadTime = 2'000;
-
-/// What was dropped just now is what is wrong; what was dropped long ago may be put right.
-Severity by_age(const json& age, Severity at_once) {
-  if (!age.is_number() || age.get<double>() > kLately) return Severity::note;
-  return age.get<double>() > kNow && at_once == Severity::error ? Severity::warning : at_once;
-}
 
 std::string ranges(const json& status) {
   std::string all;

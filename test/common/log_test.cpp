@@ -25,6 +25,11 @@ std::string text_line(std::string_view message, const std::vector<LogField>& fie
   return format_log_line(LogFormat::text, LogLevel::info, message, fields);
 }
 
+std::string json_value(std::string_view value) {
+  const std::vector<LogField> fields = {{"k", value}};
+  return nlohmann::json::parse(format_log_line(LogFormat::json, LogLevel::info, "m", fields))["k"];
+}
+
 }  // namespace
 
 TEST_CASE("log: a text line is logfmt", "[log]") {
@@ -49,6 +54,28 @@ TEST_CASE("log: no byte of a value can forge a line or speak to a terminal", "[l
       CHECK(line.find('\x7f') == std::string::npos);
     }
   }
+}
+
+TEST_CASE("log: what is no UTF-8 is shown, and never sent as it is", "[log]") {
+  const std::string_view whole[] = {"Jos\u00e9", "\u00a0", "\u07ff", "\u0800", "\ud7ff", "\ue000", "\uffff", "\U00010000", "\U0010ffff"};
+  for (const std::string_view text : whole) {
+    CHECK(text_line("m", {{"k", text}}) == fmt::format("level=info msg=\"m\" k=\"{}\"", text));
+    CHECK(json_value(text) == text);
+  }
+  const std::string_view broken[] = {"\xff", "\x80", "\xc2", "\xc1\xbf", "\xe0\x9f\xbf", "\xed\xa0\x80", "\xe2\x82",
+                                     "\xf0\x8f\xbf\xbf", "\xf4\x90\x80\x80", "\xf5\x80\x80\x80", "\xf0\x9f\x92"};
+  for (const std::string_view text : broken) {
+    std::string numbers, replaced;
+    for (const char c : text) numbers += fmt::format("\\x{:02x}", static_cast<unsigned char>(c)), replaced += "\ufffd";
+    CHECK(text_line("m", {{"k", text}}) == fmt::format("level=info msg=\"m\" k=\"{}\"", numbers));
+    CHECK(json_value(text) == replaced);
+  }
+}
+
+TEST_CASE("log: C1 controls are escaped like the others", "[log]") {
+  CHECK(text_line("m", {{"k", "a\u009bb"}}) == "level=info msg=\"m\" k=\"a\\u009bb\"");
+  CHECK(json_value("a\u0080b") == "a\u0080b");
+  CHECK(format_log_line(LogFormat::json, LogLevel::info, "\u0085", {}) == "{\"level\":\"info\",\"msg\":\"\\u0085\"}");
 }
 
 TEST_CASE("log: a JSON line is one object, numbers bare", "[log]") {

@@ -121,6 +121,25 @@ TEST_CASE("a watcher that reads too slowly is cut and others go on", "[dashboard
   CHECK(times(heard, "event: tick") > 1);
 }
 
+TEST_CASE("a watcher that does not read is cut long before its socket's buffer is full", "[dashboard]") {
+  FakeFeed feed(400);
+  Live live(feed, 10ms);
+  http::Limits limits;
+  limits.write_timeout = 500ms;
+  limits.close_timeout = 100ms;
+  const TestServer server(streaming(live), limits);
+  const Client idle(server, 4096);
+  idle.say(get("/"));
+  const Client quick(server);
+  quick.say(get("/"));
+  REQUIRE(becomes([&] { return live.watchers() == 2; }));
+  const std::uint64_t begun = feed.samples;
+  const std::string heard = quick.hear([&](const std::string&) { return live.watchers() == 1; });
+  CHECK(live.watchers() == 1);
+  CHECK(feed.samples - begun < 600);  // 250 KB; a buffer takes megabytes
+  CHECK(times(heard, "event: tick") > 10);
+}
+
 TEST_CASE("a watcher that fell behind is cut rather than left with a gap", "[dashboard]") {
   FakeFeed feed(1 << 20);
   Live live(feed, 10ms);

@@ -10,6 +10,35 @@ using namespace farol::test;
 using Check = Backend::Check;
 using Answer = Backend::Answer;
 
+TEST_CASE("Backend: one check without an answer is asked again, the second one counts", "[backend]") {
+  StaticRow row;
+  row.take_check(true, kStart, kTimers);
+  row.check_unanswered = true;
+  row.take_check(false, kStart + 5s, kTimers);
+  CHECK(row.state(kStart + 5s) == State::up);
+  CHECK(row.next_check == kStart + 5s);
+  row.take_check(false, kStart + 6s, kTimers);
+  CHECK(row.state(kStart + 6s) == State::down);
+  row.take_check(true, kStart + 11s, kTimers);
+  row.take_check(false, kStart + 16s, kTimers);
+  CHECK(row.state(kStart + 16s) == State::up);
+  row.take_check(true, kStart + 17s, kTimers);  // it was the packet
+  row.take_check(false, kStart + 22s, kTimers);
+  CHECK(row.state(kStart + 22s) == State::up);
+  row.check_unanswered = false;
+  row.take_check(false, kStart + 23s, kTimers);
+  CHECK(row.state(kStart + 23s) == State::down);
+}
+
+TEST_CASE("Backend: after a connection that failed one check without an answer is enough", "[backend]") {
+  StaticRow row;
+  row.take_check(true, kStart, kTimers);
+  row.connect_failed(kStart, true);
+  row.check_unanswered = true;
+  row.take_check(false, kStart + 1s, kTimers);
+  CHECK(row.state(kStart + 60s) == State::down);
+}
+
 TEST_CASE("Backend: a static one is new, then what connects say", "[backend]") {
   StaticRow row;
   CHECK(row.state(kStart) == State::new_);

@@ -52,7 +52,7 @@ TEST_CASE("reverseProxy: with no flag it does what the report's does", "[config]
   CHECK_FALSE(config.require_agent);
   CHECK(config.max_lifetime == 0s);
   CHECK(config.drain_timeout == 30s);
-  CHECK(config.retries == 3);
+  CHECK_FALSE(config.retries);
   CHECK(config.max_connections == 0);
   CHECK(config.max_connections_per_backend == 0);
   CHECK(config.max_connections_per_source == 0);

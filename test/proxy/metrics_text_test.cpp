@@ -41,6 +41,8 @@ ProxyStatus status_of(std::vector<BackendStatus> backends) {
   status.engine = "events";
   status.policy = "weighted";
   status.rejected = {{"limit", 3}, {"no_backend", 4}};
+  status.ended = {{"--", 90}, {"sD", 2}};
+  status.reloads_done = 3;
   status.dropped_packets = {{"mac", 7}};
   PoolStatus& pool = status.pools.emplace_back();
   pool.name = "default";
@@ -90,6 +92,8 @@ TEST_CASE("metrics: the proxy, its pools and its process", "[metrics]") {
                            "farol_process_start_time_seconds 1700000000",
                            R"(farol_connections_rejected_total{reason="no_backend"} 4)",
                            R"(farol_monitoring_datagrams_dropped_total{reason="mac"} 7)",
+                           R"(farol_connections_ended_total{cause="sD"} 2)", R"(farol_reloads_total{result="done"} 3)",
+                           R"(farol_reloads_total{result="failed"} 0)",
                            R"(farol_pool_info{pool="default",policy="report"} 1)",
                            R"(farol_pool_decisions_total{pool="default",reason="turn"} 6)",
                            R"(farol_pool_connect_duration_seconds_bucket{pool="default",le="10"} 0)",

@@ -226,7 +226,7 @@ ProxyUnderTest::ProxyUnderTest(EngineKind engine, const std::vector<Address>& ba
       sources_(options.per_source),
       context_(Snapshot<proxy::SessionContext>({
           table_, counters_, log_.log(), {&table_.name_pool(std::string(monitoring::kDefaultPool))},
-          options.connect_timeout, options.retries, {options.idle, options.fin, options.user, options.lifetime},
+          options.connect_timeout, {options.retries, options.more_within}, {options.idle, options.fin, options.user, options.lifetime},
           {options.queue_timeout, options.max_queue}, options.per_source > 0 ? &sources_ : nullptr}).get()),
       listener_(std::make_shared<Listener>(kLoopback)) {
   std::signal(SIGPIPE, SIG_IGN);  // as run_program() does: splice(2) knows no MSG_NOSIGNAL
@@ -269,7 +269,9 @@ std::uint64_t ProxyUnderTest::rejected(const std::string& reason) const {
 
 proxy::ProxyStatus ProxyUnderTest::status() const {
   proxy::ProxyStatus result;
-  counters_.fill(result, engine_ ? engine_->refused() : 0);
+  proxy::Counters::Refused by_limit;
+  if (engine_) by_limit = {engine_->refused(), engine_->refused_at()};
+  counters_.fill(result, by_limit, Clock::now());
   return result;
 }
 

@@ -143,6 +143,7 @@ class ProxyUnderTest {
   struct Options {
     Duration connect_timeout = 5s;
     int retries = 3;
+    Duration more_within{};  ///< for further ones
     Duration idle = 60s, fin = 30s, user = 0s, lifetime = 0s;
     std::size_t max_connections = 4096, idle_workers = 64;
     Duration queue_timeout{};  ///< nobody waits

@@ -216,6 +216,46 @@ TEST_CASE("session: the number of retries is kept", "[session]") {
   CHECK(failed == 2);
 }
 
+TEST_CASE("session: where it takes no time every back-end is tried", "[session]") {
+  const auto engine = GENERATE(every_engine());
+  const std::list<RefusingServer> dead(9);
+  const ScriptedServer alive;
+  std::vector<Address> addresses;
+  for (const RefusingServer& one : dead) addresses.push_back(one.address());
+  addresses.push_back(alive.address());
+  ProxyUnderTest::Options options;
+  options.more_within = 5s;
+  ProxyUnderTest proxy(engine, addresses, options);
+  for (int i = 0; i < 10; ++i) {
+    const Peer client = proxy.client();
+    CHECK(talks(client, alive.accept()));
+  }
+  CHECK(proxy.rejected("connect_failed") == 0);
+}
+
+TEST_CASE("Retries: so many, and more while they take no time", "[session]") {
+  const proxy::Retries strict{2, 0s}, patient{2, 5s};
+  for (const proxy::Retries& retries : {strict, patient})
+    for (int attempts = 0; attempts <= 2; ++attempts) CHECK(retries.allow(attempts, 1h));
+  CHECK_FALSE(strict.allow(3, 0s));
+  CHECK(patient.allow(3, 4999ms));
+  CHECK_FALSE(patient.allow(3, 5s));
+}
+
+TEST_CASE("session: a client that resets while we connect for it is let go, and nobody is blamed", "[session]") {
+  const auto engine = GENERATE(every_engine());
+  const BlackHole hole;
+  ProxyUnderTest::Options options;
+  options.connect_timeout = 60s;
+  ProxyUnderTest proxy(engine, {hole.address()}, options);
+  Peer client = proxy.client();
+  REQUIRE(eventually([&] { return proxy.engine().active() == 1; }));
+  client.reset();
+  CHECK(proxy.next_session()["cause"] == "CC");
+  CHECK(proxy.state_of(hole.address()) == "up");
+  CHECK(proxy.rejected("connect_failed") == 0);
+}
+
 TEST_CASE("session: a back-end that does not answer is given up after the connect time-out", "[session]") {
   const auto engine = GENERATE(every_engine());
   const ScriptedServer server;
@@ -298,16 +338,20 @@ TEST_CASE("session: without a port of ours for it the client is closed, and the 
   const auto engine = GENERATE(every_engine());
   const std::string verdict = in_child([engine]() -> std::string {
     enter_network_of_our_own();
-    const ScriptedServer server;
+    const ScriptedServer server, other;
     ProxyUnderTest proxy(engine, {server.address()});
     std::ofstream("/proc/sys/net/ipv4/ip_local_port_range") << "50000 50000" << std::flush;
     const Pair first = connect_through(proxy, server);
-    const Peer second = Peer::connect(proxy.address(), {}, Address::ipv4(0x7f000002, 0));
+    const Peer second = Peer::connect(proxy.address(), {}, Address::ipv4(0x7f000002, 40000));
     if (!second.read_to_end().bytes.empty()) return "the second client got bytes from nowhere";
     if (const auto cause = proxy.next_session()["cause"]; cause != "RC") return "the cause is " + cause;
     if (proxy.rejected("no_resources") != 1) return "rejected{no_resources} does not count";
     if (proxy.state_of(server.address()) != "up") return "the back-end is blamed";
     if (proxy.table().status(Clock::now())[0].connections_failed != 0) return "a failure is counted";
+    proxy.add_backend(other.address());  // to which the port is free
+    const Peer third = Peer::connect(proxy.address(), {}, Address::ipv4(0x7f000003, 40000));
+    const Peer taken = other.accept();
+    if (!third.send("x") || taken.read(1) != "x") return "nobody else is tried";
     const bool lives = first.client.send("hello") && first.server.read(5) == "hello";
     return lives ? "" : "the first session died";
   });

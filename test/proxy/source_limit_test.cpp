@@ -31,6 +31,18 @@ TEST_CASE("SourceLimit: one more than it may is refused, and who goes makes room
   CHECK_FALSE(limit.enter(from("10.0.0.1:1004")));
 }
 
+TEST_CASE("SourceLimit: without a limit nobody is refused, and the refused are not remembered", "[limits]") {
+  SourceLimit limit(1);
+  {
+    const auto first = limit.enter(from("10.0.0.1:1000"));
+    CHECK_FALSE(limit.enter(from("10.0.0.1:1001")));
+    limit.change(0);  // under a client that was accepted when there was one
+    CHECK(limit.enter(from("10.0.0.1:1002")));
+    CHECK(limit.enter(from("10.0.0.2:1000")));
+  }
+  CHECK(limit.sources() == 0);
+}
+
 TEST_CASE("SourceLimit: a source is an IPv4 address, mapped or not, or an IPv6 /64", "[limits]") {
   SourceLimit limit(1);
   const auto v4 = limit.enter(from("192.0.2.1:1"));

@@ -17,7 +17,8 @@ json healthy() {
     "reloads": {"done": 0, "failed": 0}, "log": {"lines_dropped": 0},
     "connections": {"active": 3, "waiting": 0, "max": 9000, "total": 1200,
                     "rejected": {"limit": 0, "source_limit": 0, "no_backend": 0, "queue_full": 0, "queue_timeout": 0,
-                                 "connect_failed": 0, "no_thread": 0, "no_resources": 0}},
+                                 "connect_failed": 0, "no_thread": 0, "no_resources": 0},
+                    "last_rejected_ms": {}},
     "limits": {"connections": 9000, "bound_by": "ulimit -n: 20000", "open_files": 20000, "threads": 32768, "queue": 1024},
     "monitoring": {"address": "[::]:5555", "keys": 1, "allow": [], "dropped": {"mac": 0, "late": 3},
                    "last_dropped": {}, "unanswered": []},
@@ -55,6 +56,12 @@ bool has(const std::string& text, const std::string& part) { return text.find(pa
 json with(const char* path, const json& value) {
   json status = healthy();
   status[json::json_pointer(path)] = value;
+  return status;
+}
+
+json rejected(const std::string& reason, int times, double age_ms) {
+  json status = with(("/connections/rejected/" + reason).c_str(), times);
+  status["connections"]["last_rejected_ms"][reason] = age_ms;
   return status;
 }
 
@@ -254,14 +261,27 @@ TEST_CASE("check: clients that were turned away, by reason", "[check]") {
       {"queue_timeout", "queue-timeout"}, {"connect_failed", "connect-failed"}, {"no_thread", "no-thread"},
       {"no_resources", "no-resources"}};
   for (const auto& [reason, rule] : rules) {
-    const Finding found = only(with((std::string("/connections/rejected/") + reason).c_str(), 7));
+    const Finding found = only(rejected(reason, 7, 30'000));
     CHECK(found.rule == rule);
     CHECK(found.severity == Severity::warning);
-    CHECK(has(found.seen, "7 clients were turned away in 60 min"));
+    CHECK(has(found.seen, "7 clients were turned away in 60 min (the last 30 s ago), who "));
   }
-  CHECK(has(only(with("/connections/rejected/limit", 1)).seen, "1 client was turned away in 60 min, who "));
-  CHECK(has(only(with("/connections/rejected/limit", 7)).advice, "ulimit -n: 20000"));
-  CHECK(only(with("/connections/rejected/no_backend", 7)).severity == Severity::note);
+  CHECK(has(only(rejected("limit", 1, 1000)).seen, "1 client was turned away in 60 min (the last 1.0 s ago), who "));
+  CHECK(has(only(rejected("limit", 7, 1000)).advice, "ulimit -n: 20000"));
+  CHECK(only(rejected("no_backend", 7, 1000)).severity == Severity::note);
+}
+
+TEST_CASE("check: who was turned away long ago is no trouble any more", "[check]") {
+  CHECK(only(rejected("limit", 7, 599'000)).severity == Severity::warning);
+  CHECK(only(rejected("limit", 7, 601'000)).severity == Severity::note);
+  CHECK(only(with("/connections/rejected/limit", 7)).severity == Severity::note);
+}
+
+TEST_CASE("check: who waited in vain waited for room only where there are limits", "[check]") {
+  CHECK(has(only(rejected("queue_timeout", 7, 1000)).advice, "missing, down or out of service"));
+  json limited = rejected("queue_timeout", 7, 1000);
+  limited["backends"][0]["connections"]["max"] = 100;
+  CHECK(has(only(limited).advice, "--max-connections-per-backend"));
 }
 
 TEST_CASE("check: the proxy itself", "[check]") {
