@@ -49,6 +49,7 @@ Fd InheritedSockets::take_udp(const Address& address) {
 }
 
 std::optional<Address> InheritedSockets::in_the_way_of(const Address& address) const {
+  if (giver_ != Giver::predecessor) return std::nullopt;
   for (const Fd& fd : sockets_)
     if (int_option(fd, SO_TYPE) == SOCK_STREAM && overlap(bound_address(fd), address)) return bound_address(fd);
   return std::nullopt;

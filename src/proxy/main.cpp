@@ -80,7 +80,9 @@ int run(int argc, const char* const* argv) {
   Server::Inheritance inheritance;
   if (predecessor) inheritance.notes = parse_notes(predecessor->notes);
   if (inheritance.notes.memory_is_private) make_memory_private();  // before there is a key in it
-  inheritance.sockets = InheritedSockets(predecessor ? std::move(predecessor->sockets) : sockets_of_service_manager());
+  inheritance.sockets = predecessor
+                            ? InheritedSockets(std::move(predecessor->sockets), InheritedSockets::Giver::predecessor)
+                            : InheritedSockets(sockets_of_service_manager());
 
   ::mallopt(M_ARENA_MAX, 2);  // thousands of threads, few of which allocate at once
   Logger log(STDERR_FILENO, config.common.log_level, config.common.log_format);
