@@ -23,7 +23,7 @@ class InheritedSockets {
   std::vector<Fd> take_listeners(const Address& address);
   /// The UDP socket that is bound to it; empty when there is none.
   Fd take_udp(const Address& address);
-  /// Of a TCP socket of the process before, which nobody has taken and which keeps any other from listening on `address`.
+  /// Of a TCP socket of the process before, which nobody has taken and which keeps others from listening on `address`.
   [[nodiscard]] std::optional<Address> in_the_way_of(const Address& address) const;
   /// What nobody has taken: "TCP 0.0.0.0:80"; nothing when all have been.
   [[nodiscard]] std::optional<std::string> left_over() const;

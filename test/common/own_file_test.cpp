@@ -80,7 +80,8 @@ TEST_CASE("own file: two processes write it at once, and each finds a whole one"
 TEST_CASE("own file: what killed processes left does not pile up, and a living one's is left alone", "[own_file]") {
   const TemporaryDirectory directory;
   const std::string living = "state.new." + std::to_string(::getppid());
-  const Names others = {"state", "state.new.", "state.new.1x", "state.new.zork", "state.new.-5", "other.new.999999999", living};
+  const Names others = {"state",        "state.new.",          "state.new.1x", "state.new.zork",
+                        "state.new.-5", "other.new.999999999", living};
   for (const std::string& name : others) directory.write(name, "");
   directory.write("state.new.999999999", "");  // above pid_max
   remove_unfinished(directory.at("state").string());

@@ -63,7 +63,8 @@ TEST_CASE("Token: a credential of systemd 254 may be read by its group, and noth
     CHECK(Token::load(inside).is("0123456789abcdef"));
     CHECK(Token::load(deep).is("0123456789abcdef"));
     CHECK(Token::load(directory.at("link/key")).is("0123456789abcdef"));
-    for (const std::string& path : {beside, out, directory.at("own/out").string(), directory.at("own/../owner/key").string()}) {
+    const std::string link_out = directory.at("own/out"), dots_out = directory.at("own/../owner/key");
+    for (const std::string& path : {beside, out, link_out, dots_out}) {
       CAPTURE(path);
       CHECK_THROWS_WITH(Token::load(path), "token file " + path + " is readable by others (chmod 600 it)");
     }

@@ -6,7 +6,8 @@ import socket
 import subprocess
 import unittest
 
-from harness import SLOW, STAY_ROOT, TestCase, for_the_proxy, free_port, listens, low_ports_are_kept, program, unprivileged
+from harness import (SLOW, STAY_ROOT, TestCase, for_the_proxy, free_port, listens, low_ports_are_kept, program,
+                     unprivileged)
 
 USAGE, CANNOT_START = 64, 1
 # Arguments with which each would start.

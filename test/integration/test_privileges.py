@@ -88,8 +88,8 @@ class Privileges(TestCase):
         key.write_text("1 " + "ab" * 32 + "\n")
         key.chmod(0o600)
         for more in ((), ("--check-config",)):
-            self.refused(1, f"key file {key} cannot be read by the user daemon, as whom this program runs: Permission denied "
-                            "(chown daemon it, or --user root)", "--user", "daemon", "--key-file", key, *more)
+            self.refused(1, f"key file {key} cannot be read by the user daemon, as whom this program runs: Permission "
+                            "denied (chown daemon it, or --user root)", "--user", "daemon", "--key-file", key, *more)
         os.chmod(key.parent, 0o711)
         shutil.chown(key, "daemon")
         self.started(Proxy("--user", "daemon", "--key-file", key))
