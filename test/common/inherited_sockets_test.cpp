@@ -77,7 +77,7 @@ TEST_CASE("inherited sockets: a listener of theirs has their twins, and closes n
   CHECK((::connect(client.get(), to.get(), to.size) == 0) == kept);
 }
 
-TEST_CASE("inherited sockets: one that listens keeps those who overlap from listening, until it is taken", "[handover]") {
+TEST_CASE("inherited sockets: one that listens keeps out who overlaps, until it is taken", "[handover]") {
   const Listener one(Address::ipv4(0x7f000001, 0));
   const std::uint16_t port = one.address().port();
   const auto given = [&](InheritedSockets::Giver giver) {

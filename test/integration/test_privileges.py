@@ -97,8 +97,8 @@ class Privileges(TestCase):
         configuration.write_text("retries=1\n")
         configuration.chmod(0o600)
         for more in ((), ("--check-config",)):
-            self.refused(1, f"configuration file {configuration} cannot be read by the user daemon, as whom this program "
-                            "runs: Permission denied (chown daemon it, or --user root)", "--user", "daemon", "--config",
+            self.refused(1, f"configuration file {configuration} cannot be read by the user daemon, as whom this "
+                            "program runs: Permission denied (chown daemon it, or --user root)", "--user", "daemon", "--config",
                          configuration, *more)
 
 

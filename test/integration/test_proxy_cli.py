@@ -12,8 +12,8 @@ import threading
 import time
 import unittest
 
-from harness import (SLOW, STAY_ROOT, TestCase, for_the_proxy, free_port, free_udp_port, has_listener, http_get, listens,
-                     low_ports_are_kept, program, unprivileged, wait_until)
+from harness import (SLOW, STAY_ROOT, TestCase, for_the_proxy, free_port, free_udp_port, has_listener, http_get,
+                     listens, low_ports_are_kept, program, unprivileged, wait_until)
 from metrics import scrape
 from test_scale import REGISTER, packet
 

@@ -29,7 +29,8 @@ TEST_CASE("handover notes: what another version writes is taken as far as it is 
   for (const char* text : {"", "x", "[]", "7", R"({"engine":1,"agents":{},"orders":7})", R"({"orders":[1,{},{"backend":1}]})",
                            R"({"orders":[{"backend":"nowhere","pool":1,"state":"drain"}]})",
                            R"({"orders":[{"backend":"10.0.0.1:80","pool":-1,"state":"drain"}]})",
-                           R"({"orders":[{"backend":"10.0.0.1:80","pool":1,"state":"ready"}]})", R"({"memory_is_private":1})",
+                           R"({"orders":[{"backend":"10.0.0.1:80","pool":1,"state":"ready"}]})",
+                           R"({"memory_is_private":1})",
                            R"({"agents":["x",{"agent":"10.0.0.1:5555"}],"kept":[1,"x"]})"}) {
     CAPTURE(text);
     const HandoverNotes notes = parse_notes(text);
