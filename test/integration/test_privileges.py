@@ -98,8 +98,8 @@ class Privileges(TestCase):
         configuration.chmod(0o600)
         for more in ((), ("--check-config",)):
             self.refused(1, f"configuration file {configuration} cannot be read by the user daemon, as whom this "
-                            "program runs: Permission denied (chown daemon it, or --user root)", "--user", "daemon", "--config",
-                         configuration, *more)
+                            "program runs: Permission denied (chown daemon it, or --user root)", "--user", "daemon",
+                         "--config", configuration, *more)
 
 
 if __name__ == "__main__":

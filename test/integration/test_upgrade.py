@@ -254,8 +254,8 @@ class Rules(Upgradable):
         proxy.admin_port = admin
         proxy.wait_for('msg="admin"')
         file.write_text(f'listen=["0.0.0.0:{old}"]\n')
-        says = (f"cannot listen on 0.0.0.0:{old}: this proxy's own listener on 127.0.0.1:{old} has the port \\(restart it, "
-                "or reload it with another port in place of that one first\\)")
+        says = (f"cannot listen on 0.0.0.0:{old}: this proxy's own listener on 127.0.0.1:{old} has the port "
+                "\\(restart it, or reload it with another port in place of that one first\\)")
         proxy.send(signal.SIGHUP)
         proxy.wait_for("reload failed.*" + says)
         done = subprocess.run([program("proxyctl"), "--admin", f"http://127.0.0.1:{admin}", "upgrade"], text=True,

@@ -246,7 +246,8 @@ TEST_CASE("reverseProxy: listeners that overlap are refused, for the second coul
     CAPTURE(one, other);
     CHECK(parsed({"--listen", one, "--listen", other}).listen.size() == 2);
   }
-  CHECK_THROWS_WITH(parsed({"--listen", ":8404"}), Contains("--admin: 127.0.0.1:8404 overlaps with --listen [::]:84"));
+  CHECK_THROWS_WITH(parsed({"--listen", ":8404"}),
+                    Contains("--admin: 127.0.0.1:8404 overlaps with --listen [::]:8404"));
   CHECK_THROWS_WITH(parsed({"--listen", "127.0.0.1:8404"}), Contains("--admin: 127.0.0.1:8404 is --listen's already"));
   CHECK(parsed({"--listen", ":8404", "--admin", "off"}).listen.size() == 1);
 }
