@@ -81,6 +81,13 @@ std::vector<Address> resolve(const HostPort& target);
 /// True when the address belongs to an interface of this machine. A few system calls.
 bool is_local(const Address& address);
 
+/// True when one socket cannot listen on `a` while another listens on `b`: the same port, of which one has the other's
+/// address as well. Port 0 is any that is free.
+bool overlap(const Address& a, const Address& b);
+
+/// True when who connects to `service` reaches the socket of this machine that listens on `listener`. As is_local().
+bool reaches(const Address& service, const Address& listener);
+
 /// A range of addresses, "10.0.0.0/8" or one address.
 class Cidr {
  public:

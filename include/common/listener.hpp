@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <memory>
 #include <optional>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -26,6 +27,9 @@ class Listener {
   /// `try_instead` is what to start the program with on a machine that keeps low ports to itself.
   /// Where `inherited` has the address, its sockets are taken instead of new ones.
   explicit Listener(const Address& address, std::string_view try_instead = {}, InheritedSockets* inherited = nullptr);
+
+  /// What to say of an address that another listener of the same program keeps this one from.
+  static std::string own_in_the_way(const Address& wanted, const Address& own);
 
   /// Another socket on the same address, for another reactor: the kernel spreads new clients over all of them
   /// (SO_REUSEPORT, which is set only now, so that a port taken by someone else was noticed). Made when it is first asked

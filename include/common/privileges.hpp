@@ -24,6 +24,12 @@ std::optional<Account> account_to_become(const std::string& name);
 /// called before there are threads. Throws StartError.
 void become(const Account& account);
 
+/// Its memory is for nobody but root: no core dump, and not to be traced by its own user. A process that root started
+/// and that became somebody is like that; one that it executes is not.
+bool memory_is_private();
+/// Makes it so. Throws StartError.
+void make_memory_private();
+
 /// Throws StartError unless this process could read the file again: `what` is its name in the message.
 void check_readable(const std::string& path, const std::string& what);
 

@@ -4,8 +4,10 @@
 
 namespace farol {
 
-/// The text of a file that only its owner can read. Throws StartError, which names `what` the file is ("key file") and
-/// what would be right, when others can, or it cannot be read, is no regular file or larger than 64 KiB.
+/// The text of a file that only its owner can read; in $CREDENTIALS_DIRECTORY also its group, for systemd 254 and later
+/// gives credentials mode 0440 (with an ACL for the service's user, whose mask shows as the group's bits). Throws
+/// StartError, which names `what` the file is ("key file") and what would be right, when others can, or it cannot be
+/// read, is no regular file or larger than 64 KiB.
 std::string read_secret_file(const std::string& path, const std::string& what);
 
 /// A password for programs: what proves that who gives an order may. Printed nowhere. A value; any thread.

@@ -66,6 +66,7 @@ class ClientSide {
 
   [[nodiscard]] Endpoint open(const Config::Endpoint& wanted, const Config& config,
                               InheritedSockets* inherited = nullptr);
+  [[nodiscard]] Endpoint open_beside_others(const Config::Endpoint& wanted, const Config& config);
   [[nodiscard]] Endpoint* find(const Address& configured);
   [[nodiscard]] SessionContext context(const Config& config, std::vector<Pool*> pools);
   void listen_also(std::vector<Endpoint>& added, const Config& next);

@@ -26,6 +26,7 @@ struct HandoverNotes {
   };
 
   std::string engine;
+  bool memory_is_private = false;  ///< executing a program ends that
   std::vector<Address> kept;  ///< listeners that the service manager keeps
   std::vector<Agent> agents;
   std::map<BackendKey, AdminState> orders;

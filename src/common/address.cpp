@@ -235,6 +235,17 @@ bool is_local(const Address& address) {
   return found;
 }
 
+bool overlap(const Address& a, const Address& b) {
+  const auto has = [](const Address& wildcard, const Address& other) {
+    return wildcard.is_wildcard() && (wildcard.family() == AF_INET6 || other.family() == AF_INET);
+  };
+  return a.port() == b.port() && a.port() != 0 && (a == b || has(a, b) || has(b, a));
+}
+
+bool reaches(const Address& service, const Address& listener) {
+  return overlap(service, listener) && (service == listener || is_local(service));
+}
+
 Cidr Cidr::parse(std::string_view text) {
   const auto slash = text.find('/');
   const auto base = Address::parse_ip(text.substr(0, slash));

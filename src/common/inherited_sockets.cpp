@@ -48,6 +48,13 @@ Fd InheritedSockets::take_udp(const Address& address) {
   return taken;
 }
 
+std::optional<Address> InheritedSockets::in_the_way_of(const Address& address) const {
+  if (giver_ != Giver::predecessor) return std::nullopt;
+  for (const Fd& fd : sockets_)
+    if (int_option(fd, SO_TYPE) == SOCK_STREAM && overlap(bound_address(fd), address)) return bound_address(fd);
+  return std::nullopt;
+}
+
 std::optional<std::string> InheritedSockets::left_over() const {
   if (sockets_.empty()) return std::nullopt;
   const Address address = bound_address(sockets_.front());

@@ -22,13 +22,16 @@ void set_option(const Fd& fd, int level, int name, int value) {
   check("setsockopt", ::setsockopt(fd.get(), level, name, &value, sizeof value));
 }
 
+std::string place(const Address& address) {
+  const bool any = address.family() == AF_INET6 && address.is_wildcard();
+  return any ? "0.0.0.0:" + std::to_string(address.port()) : address.text();
+}
+
 std::string listen_failure(const Address& address, int error, std::string_view try_instead = {}) {
   if (error == EACCES && address.port() < 1024)
     return "port " + std::to_string(address.port()) + " needs CAP_NET_BIND_SERVICE" +
            (try_instead.empty() ? "" : " (try " + std::string(try_instead) + ")");
-  std::string where = address.text();
-  if (address.family() == AF_INET6 && address.is_wildcard()) where = "0.0.0.0:" + std::to_string(address.port());
-  return "cannot listen on " + where + ": " + error_text(error) +
+  return "cannot listen on " + place(address) + ": " + error_text(error) +
          (error == EADDRNOTAVAIL ? " (this machine has no such address)" : "");
 }
 
@@ -49,9 +52,16 @@ Listener::Listener(const Address& address, std::string_view try_instead, Inherit
   if (inherited != nullptr) adopt(inherited->take_listeners(address));
   kept_ = inherited_;
   if (inherited_) return;
+  if (const auto own = inherited == nullptr ? std::nullopt : inherited->in_the_way_of(address))
+    throw StartError(own_in_the_way(address, *own));
   fd_ = open_socket(address_);
   if (!fd_) throw StartError(listen_failure(address_, errno));
   bind_and_listen(try_instead);
+}
+
+std::string Listener::own_in_the_way(const Address& wanted, const Address& own) {
+  return "cannot listen on " + place(wanted) + ": this proxy's own listener on " + place(own) +
+         " has the port (restart it, or reload it with another port in place of that one first)";
 }
 
 void Listener::adopt(std::vector<Fd> sockets) {

@@ -1,10 +1,15 @@
 #include "common/own_file.hpp"
 
 #include <fcntl.h>
+#include <signal.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <cerrno>
+#include <charconv>
 #include <cstdio>
+#include <filesystem>
+#include <system_error>
 
 #include "common/error.hpp"
 #include "common/fd.hpp"
@@ -22,7 +27,27 @@ void write_all(const Fd& file, const std::string& path, std::string_view content
   }
 }
 
+/// Another process may write the same file at the same time: one that takes over from this one, for a moment.
+std::string new_one(const std::string& path) { return path + ".new." + std::to_string(::getpid()); }
+
+/// The process in whose name it was begun is gone.
+bool is_abandoned(const std::string& name, const std::string& prefix) {
+  if (!name.starts_with(prefix)) return false;
+  pid_t writer = 0;
+  const char* const end = name.data() + name.size();
+  const bool is_number = std::from_chars(name.data() + prefix.size(), end, writer).ptr == end && writer > 0;
+  return is_number && ::kill(writer, 0) != 0 && errno == ESRCH;
+}
+
 }  // namespace
+
+void remove_unfinished(const std::string& path) {
+  const std::filesystem::path file(path);
+  std::error_code none;
+  std::filesystem::directory_iterator each(file.has_parent_path() ? file.parent_path() : ".", none);
+  for (; !none && each != std::filesystem::directory_iterator(); each.increment(none))
+    if (is_abandoned(each->path().filename(), file.filename().string() + ".new.")) ::unlink(each->path().c_str());
+}
 
 std::optional<std::string> read_own_file(const std::string& path, std::size_t most) {
   const Fd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));  // a FIFO must not make us wait
@@ -45,12 +70,17 @@ std::optional<std::string> read_own_file(const std::string& path, std::size_t mo
 }
 
 void replace_own_file(const std::string& path, std::string_view content) {
-  const std::string beside = path + ".new";
-  ::unlink(beside.c_str());  // of a life that ended in the middle
+  const std::string beside = new_one(path);
+  ::unlink(beside.c_str());  // of a life with the same number that ended in the middle
   const Fd file(::open(beside.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
   check("create " + beside, file.get());
-  write_all(file, beside, content);
-  check("rename to " + path, ::rename(beside.c_str(), path.c_str()));
+  try {
+    write_all(file, beside, content);
+    check("rename to " + path, ::rename(beside.c_str(), path.c_str()));
+  } catch (...) {
+    ::unlink(beside.c_str());
+    throw;
+  }
 }
 
 }  // namespace farol

@@ -72,6 +72,10 @@ void become(const Account& account) {
   keep_low_ports_only();
 }
 
+bool memory_is_private() { return ::prctl(PR_GET_DUMPABLE, 0, 0, 0, 0) != 1; }
+
+void make_memory_private() { must("not dumpable", ::prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)); }
+
 void check_readable(const std::string& path, const std::string& what) {
   if (::faccessat(AT_FDCWD, path.c_str(), R_OK, AT_EACCESS) == 0) return;
   const std::string trouble = error_text(errno);

@@ -30,6 +30,14 @@ ClientSide::Endpoint ClientSide::open(const Config::Endpoint& wanted, const Conf
   return {wanted.address, next_number_++, std::move(listener)};
 }
 
+/// What is to go is there until what is new has been opened, so that a change that fails has changed nothing.
+ClientSide::Endpoint ClientSide::open_beside_others(const Config::Endpoint& wanted, const Config& config) {
+  for (const Endpoint& other : endpoints_)
+    if (overlap(other.listener->address(), wanted.address))
+      throw StartError("--listen: " + Listener::own_in_the_way(wanted.address, other.listener->address()));
+  return open(wanted, config);
+}
+
 SessionContext ClientSide::context(const Config& config, std::vector<Pool*> pools) {
   return {table_,
           counters_,
@@ -87,7 +95,7 @@ void ClientSide::change(const Config& next) {
                        " comes from the service manager, which goes on listening (restart the proxy without it)");
   std::vector<Endpoint> added;
   for (const Config::Endpoint& wanted : next.listen)
-    if (find(wanted.address) == nullptr) added.push_back(open(wanted, next));
+    if (find(wanted.address) == nullptr) added.push_back(open_beside_others(wanted, next));
   listen_also(added, next);
   endpoints_.insert(endpoints_.end(), added.begin(), added.end());
 

@@ -189,6 +189,29 @@ void check_given_once(const Config& config) {
         throw UsageError("--listen: " + config.listen[i].address.text() + " is given twice (want each address once)");
 }
 
+/// Two listeners cannot share a port where one stands for all addresses.
+void check_apart(const Config& config) {
+  const auto check_pair = [](const char* flag, const Address& one, const Address& other) {
+    if (!overlap(one, other)) return;
+    if (one == other) throw UsageError(fmt::format("{}: {} is --listen's already", flag, one.text()));
+    throw UsageError(fmt::format("{}: {} overlaps with --listen {}, for {} stands for all addresses (want one of them)",
+                                 flag, one.text(), other.text(), (one.is_wildcard() ? one : other).text()));
+  };
+  for (std::size_t i = 0; i < config.listen.size(); ++i) {
+    for (std::size_t j = 0; j < i; ++j) check_pair("--listen", config.listen[i].address, config.listen[j].address);
+    if (config.admin) check_pair("--admin", *config.admin, config.listen[i].address);
+  }
+}
+
+/// A back-end that is this proxy itself: each check of it would be a client, for whom it connects to itself again.
+void check_no_loop(const Config& config) {
+  for (const Config::StaticBackend& backend : config.backends)
+    for (const Config::Endpoint& endpoint : config.listen)
+      if (reaches(backend.address, endpoint.address))
+        throw UsageError(fmt::format("--backend: {} is this proxy's own --listen {} (want the service's own port)",
+                                     backend.address.text(), endpoint.address.text()));
+}
+
 /// Values that are fine alone and wrong together.
 void check_together(const Config& config) {
   const MonitoringConfig& timers = config.timers;
@@ -202,6 +225,8 @@ void check_together(const Config& config) {
         "--alive-interval: {} s is too short for a probe every {} s (want at least --probe-interval + --probe-timeout)",
         to_seconds(timers.alive_interval), to_seconds(timers.probe_interval)));
   check_given_once(config);
+  check_apart(config);
+  check_no_loop(config);
 }
 
 std::optional<int> parse_all(int argc, const char* const* argv, Config& config) {

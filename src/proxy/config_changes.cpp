@@ -1,5 +1,7 @@
 #include "proxy/config_changes.hpp"
 
+#include "common/privileges.hpp"
+
 namespace farol::proxy {
 
 std::optional<std::string> needs_restart(const Config& now, const Config& next) {
@@ -11,6 +13,12 @@ std::optional<std::string> needs_restart(const Config& now, const Config& next) 
   if (now.state_file != next.state_file) return "--state-file";
   if (now.common.log_format != next.common.log_format) return "--log-format";
   return std::nullopt;
+}
+
+void check_files_readable(const Config& config) {
+  if (!config.key_file.empty()) check_readable(config.key_file, "key file");
+  if (!config.admin_token_file.empty()) check_readable(config.admin_token_file, "token file");
+  if (!config.common.config_file.empty()) check_readable(config.common.config_file, "configuration file");
 }
 
 }  // namespace farol::proxy

@@ -82,6 +82,7 @@ std::string format_notes(const HandoverNotes& notes) {
   for (const Agent& agent : notes.agents) agents.push_back(agent_json(agent));
   for (const Address& address : notes.kept) kept.push_back(address.text());
   return json({{"engine", notes.engine},
+               {"memory_is_private", notes.memory_is_private},
                {"kept", std::move(kept)},
                {"agents", std::move(agents)},
                {"orders", std::move(orders)}})
@@ -93,6 +94,7 @@ HandoverNotes parse_notes(std::string_view text) {
   const json all = json::parse(text, nullptr, false);
   if (!all.is_object()) return notes;
   if (const auto engine = all.find("engine"); engine != all.end() && engine->is_string()) notes.engine = *engine;
+  if (const auto found = all.find("memory_is_private"); found != all.end()) notes.memory_is_private = *found == true;
   take_each(all, "kept", [&](const json& each) {
     if (const auto address = Address::parse(each.get<std::string>())) notes.kept.push_back(*address);
   });

@@ -9,8 +9,10 @@
 
 #include "common/drain.hpp"
 #include "common/handover.hpp"
+#include "common/privileges.hpp"
 #include "common/signals.hpp"
 #include "proxy/config.hpp"
+#include "proxy/config_changes.hpp"
 #include "proxy/server.hpp"
 
 namespace farol::proxy {
@@ -19,10 +21,16 @@ namespace {
 constexpr auto kSuccessorPatience = std::chrono::seconds(10);
 constexpr auto kFindAgents = std::chrono::seconds(1);
 
+bool reads_files(const Config& config) {
+  return !config.key_file.empty() || !config.admin_token_file.empty() || !config.common.config_file.empty();
+}
+
 int check_config(const Config& config) {
   if (!config.key_file.empty()) monitoring::KeyRing::load(config.key_file);
   if (!config.admin_token_file.empty()) Token::load(config.admin_token_file);
-  account_to_become(config.user);
+  const auto account = account_to_become(config.user);
+  if (account && reads_files(config)) become(*account);  // only that user can tell what it may read
+  check_files_readable(config);
   fmt::print("configuration is valid\n");
   return 0;
 }
@@ -71,7 +79,10 @@ int run(int argc, const char* const* argv) {
   auto predecessor = Predecessor::find();
   Server::Inheritance inheritance;
   if (predecessor) inheritance.notes = parse_notes(predecessor->notes);
-  inheritance.sockets = InheritedSockets(predecessor ? std::move(predecessor->sockets) : sockets_of_service_manager());
+  if (inheritance.notes.memory_is_private) make_memory_private();  // before there is a key in it
+  inheritance.sockets = predecessor
+                            ? InheritedSockets(std::move(predecessor->sockets), InheritedSockets::Giver::predecessor)
+                            : InheritedSockets(sockets_of_service_manager());
 
   ::mallopt(M_ARENA_MAX, 2);  // thousands of threads, few of which allocate at once
   Logger log(STDERR_FILENO, config.common.log_level, config.common.log_format);

@@ -203,11 +203,8 @@ bool Membership::allowed(const Address& peer) const {
 
 bool Membership::is_loop(const Address& service) const {
   const auto options = options_.get();
-  return std::any_of(options->listeners.begin(), options->listeners.end(), [&](const Address& own) {
-    if (own.port() != service.port()) return false;
-    if (!own.is_wildcard()) return own == service;
-    return (own.family() == AF_INET6 || service.family() == AF_INET) && is_local(service);
-  });
+  return std::any_of(options->listeners.begin(), options->listeners.end(),
+                     [&](const Address& own) { return reaches(service, own); });
 }
 
 }  // namespace farol::proxy

@@ -47,6 +47,7 @@ void PoolMemory::give_up_file() {
 void PoolMemory::load() {
   const std::string flag = "--state-file: ";
   try {
+    remove_unfinished(file_);
     const auto text = read_own_file(file_, kMostStateBytes);
     ParsedState state = parse_state(text.value_or(""));
     if (state.not_understood > 0)

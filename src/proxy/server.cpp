@@ -113,10 +113,7 @@ void Server::give_up_privileges() const {
     clients_.give_to(account_->uid);
     become(*account_);
   }
-  const auto now = config_.get();
-  if (!now->key_file.empty()) check_readable(now->key_file, "key file");
-  if (!now->admin_token_file.empty()) check_readable(now->admin_token_file, "token file");
-  if (!now->common.config_file.empty()) check_readable(now->common.config_file, "configuration file");
+  check_files_readable(*config_.get());
 }
 
 Membership::Options Server::membership_rules(const Config& config, bool keys) const {
@@ -197,6 +194,7 @@ Legacy Server::legacy() {
   if (admin_listener_) legacy.sockets.push_back(admin_listener_->fd());
   HandoverNotes notes;
   notes.engine = to_string(config_.get()->engine);
+  notes.memory_is_private = memory_is_private();
   notes.kept = clients_.kept_addresses();
   notes.orders = table_.orders();
   notes.agents = agents_of(table_);

@@ -76,3 +76,24 @@ TEST_CASE("inherited sockets: a listener of theirs has their twins, and closes n
   const SockAddr to = first.address().raw();
   CHECK((::connect(client.get(), to.get(), to.size) == 0) == kept);
 }
+
+TEST_CASE("inherited sockets: one that listens keeps out who overlaps, until it is taken", "[handover]") {
+  const Listener one(Address::ipv4(0x7f000001, 0));
+  const std::uint16_t port = one.address().port();
+  const auto given = [&](InheritedSockets::Giver giver) {
+    std::vector<Fd> sockets;
+    sockets.push_back(copy_of(one.fd()));
+    return InheritedSockets(std::move(sockets), giver);
+  };
+  InheritedSockets sockets = given(InheritedSockets::Giver::predecessor);
+  for (const Address& wide : {Address::any(port), Address::ipv4(0, port)}) {
+    CHECK(sockets.in_the_way_of(wide) == one.address());
+    CHECK_THROWS_WITH(Listener(wide, {}, &sockets),
+                      Catch::Contains("this proxy's own listener on " + one.address().text() + " has the port"));
+  }
+  for (const Address& other : {Address::ipv4(0x7f000002, port), Address::any(0), *Address::parse_ip("::1", port)})
+    CHECK_FALSE(sockets.in_the_way_of(other));
+  CHECK_FALSE(given(InheritedSockets::Giver::service_manager).in_the_way_of(Address::any(port)));
+  CHECK(sockets.take_listeners(one.address()).size() == 1);
+  CHECK_FALSE(sockets.in_the_way_of(Address::any(port)));
+}

@@ -6,7 +6,8 @@ import socket
 import subprocess
 import unittest
 
-from harness import SLOW, TestCase, free_port, listens, low_ports_are_kept, program, unprivileged
+from harness import (SLOW, STAY_ROOT, TestCase, for_the_proxy, free_port, listens, low_ports_are_kept, program,
+                     unprivileged)
 
 USAGE, CANNOT_START = 64, 1
 # Arguments with which each would start.
@@ -86,7 +87,9 @@ class CommandLines(MistakesTest):
     def test_what_is_fine_is_said_to_be(self):
         file = self.directory() / "farol.toml"
         file.write_text("")
+        for_the_proxy(file)
         for name, fine in FINE.items():
+            fine = (*fine, *STAY_ROOT) if name == "reverseProxy" else fine
             for arguments in ((*fine, "--check-config"), (*fine, "--config", file, "--check-config")):
                 with self.subTest(program=name, arguments=arguments):
                     result = run(name, *arguments)

@@ -87,16 +87,19 @@ class Privileges(TestCase):
         key = self.directory() / "key"
         key.write_text("1 " + "ab" * 32 + "\n")
         key.chmod(0o600)
-        self.refused(1, f"key file {key} cannot be read by the user daemon, as whom this program runs: Permission denied "
-                        "(chown daemon it, or --user root)", "--user", "daemon", "--key-file", key)
+        for more in ((), ("--check-config",)):
+            self.refused(1, f"key file {key} cannot be read by the user daemon, as whom this program runs: Permission "
+                            "denied (chown daemon it, or --user root)", "--user", "daemon", "--key-file", key, *more)
         os.chmod(key.parent, 0o711)
         shutil.chown(key, "daemon")
         self.started(Proxy("--user", "daemon", "--key-file", key))
         configuration = self.directory() / "proxy.toml"
         configuration.write_text("retries=1\n")
         configuration.chmod(0o600)
-        self.refused(1, f"configuration file {configuration} cannot be read by the user daemon, as whom this program runs: "
-                        "Permission denied (chown daemon it, or --user root)", "--user", "daemon", "--config", configuration)
+        for more in ((), ("--check-config",)):
+            self.refused(1, f"configuration file {configuration} cannot be read by the user daemon, as whom this "
+                            "program runs: Permission denied (chown daemon it, or --user root)", "--user", "daemon",
+                         "--config", configuration, *more)
 
 
 if __name__ == "__main__":

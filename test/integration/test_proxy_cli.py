@@ -12,8 +12,8 @@ import threading
 import time
 import unittest
 
-from harness import (SLOW, TestCase, free_port, free_udp_port, has_listener, http_get, listens, low_ports_are_kept, program,
-                     unprivileged, wait_until)
+from harness import (SLOW, STAY_ROOT, TestCase, for_the_proxy, free_port, free_udp_port, has_listener, http_get,
+                     listens, low_ports_are_kept, program, unprivileged, wait_until)
 from metrics import scrape
 from test_scale import REGISTER, packet
 
@@ -152,7 +152,8 @@ class Questions(TestCase):
     def test_check_config_of_a_file(self):
         config = self.directory() / "proxy.toml"
         config.write_text('listen = ["127.0.0.1:8080", "[::1]:8080"]\nprobe-interval = "500ms"\nretries = 2\n')
-        result = run("--config", config, "--check-config")
+        for_the_proxy(config)
+        result = run("--config", config, "--check-config", *STAY_ROOT)
         self.assertEqual((result.returncode, result.stdout), (0, "configuration is valid\n"), result.stderr)
 
     def test_version(self):

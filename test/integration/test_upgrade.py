@@ -12,7 +12,8 @@ import sys
 import time
 import unittest
 
-from harness import SANITIZED, SLOW, STAY_ROOT, Process, TestCase, free_port, holdings, http_get, listens, program, wait_until
+from harness import (SANITIZED, SLOW, STAY_ROOT, Process, TestCase, for_the_proxy, free_port, holdings, http_get,
+                     listens, program, wait_until)
 
 FLOOD = str(pathlib.Path(__file__).resolve().parent / "flood.py")
 
@@ -234,6 +235,38 @@ class Rules(Upgradable):
             wait_until(lambda: not alive(successor), 10 * SLOW, "the end of the new one, which was stopped, too")
             held.settimeout(0.3)
             self.assertRaises(TimeoutError, held.recv, 1)  # the old one drains
+
+    @unittest.skipIf(os.geteuid() != 0, "only root can become somebody else")
+    @unittest.skipIf(STAY_ROOT, "of the real program only: the leak check may not look into one that was root once")
+    def test_the_new_ones_memory_is_as_private_as_the_old_ones(self):
+        proxy = self.upgradable()
+        for process in (proxy.pid, self.upgrade(proxy)):
+            self.assertEqual(os.stat(f"/proc/{process}/environ").st_uid, 0, "its own user may not look into it")
+
+    def test_a_listener_that_its_own_old_one_is_in_the_way_of(self):
+        web = self.web("one")
+        file = self.directory() / "proxy.toml"
+        old, admin = free_port(), free_port()
+        file.write_text(f'listen=["127.0.0.1:{old}"]\n')
+        for_the_proxy(file)
+        proxy = self.started(Process(program("reverseProxy"), "--config", file, "--monitor-listen", "127.0.0.1:0",
+                                     "--admin", f"127.0.0.1:{admin}", "--backend", web.at, *STAY_ROOT))
+        proxy.admin_port = admin
+        proxy.wait_for('msg="admin"')
+        file.write_text(f'listen=["0.0.0.0:{old}"]\n')
+        says = (f"cannot listen on 0.0.0.0:{old}: this proxy's own listener on 127.0.0.1:{old} has the port "
+                "\\(restart it, or reload it with another port in place of that one first\\)")
+        proxy.send(signal.SIGHUP)
+        proxy.wait_for("reload failed.*" + says)
+        done = subprocess.run([program("proxyctl"), "--admin", f"http://127.0.0.1:{admin}", "upgrade"], text=True,
+                              capture_output=True, timeout=40 * SLOW)
+        self.assertEqual(done.returncode, 1)
+        proxy.wait_for("reverseProxy: " + says)
+        for listener in (f"127.0.0.1:{free_port()}", f"0.0.0.0:{old}"):  # the way out that it names
+            file.write_text(f'listen=["{listener}"]\n')
+            proxy.send(signal.SIGHUP)
+            proxy.wait_for(f'msg="listening" address={listener}')
+        self.assertIn(b"hello world one", http_get("127.0.0.1", old, "/")[1])
 
     def test_a_proxy_that_drains_is_followed_by_nobody(self):
         web = self.web("one")

@@ -233,6 +233,45 @@ TEST_CASE("reverseProxy: a listener is given once", "[config]") {
   CHECK(parsed({"--listen", "127.0.0.1:0", "--listen", "127.0.0.1:0"}).listen.size() == 2);
 }
 
+TEST_CASE("reverseProxy: listeners that overlap are refused, for the second could not be opened", "[config]") {
+  for (const auto& [one, other] : {std::pair{":80", "0.0.0.0:80"}, {"0.0.0.0:80", "[::]:80"}, {":80", "127.0.0.1:80=x"},
+                                   {"10.1.1.1:80", "*:80"}, {"[::1]:80", "[::]:80"}, {"127.0.0.1:80", "0.0.0.0:80"}}) {
+    CAPTURE(one, other);
+    CHECK_THROWS_WITH(parsed({"--listen", one, "--listen", other}),
+                      Contains("--listen: ") && Contains(" overlaps with --listen "));
+    CHECK_THROWS_AS(parsed({"--listen", one, "--listen", other}), UsageError);
+  }
+  for (const auto& [one, other] : {std::pair{":80", ":81"}, {"0.0.0.0:80", "[::1]:80"}, {"10.1.1.1:80", "10.1.1.2:80"},
+                                   {":0", "127.0.0.1:0"}}) {
+    CAPTURE(one, other);
+    CHECK(parsed({"--listen", one, "--listen", other}).listen.size() == 2);
+  }
+  CHECK_THROWS_WITH(parsed({"--listen", ":8404"}),
+                    Contains("--admin: 127.0.0.1:8404 overlaps with --listen [::]:8404"));
+  CHECK_THROWS_WITH(parsed({"--listen", "127.0.0.1:8404"}), Contains("--admin: 127.0.0.1:8404 is --listen's already"));
+  CHECK(parsed({"--listen", ":8404", "--admin", "off"}).listen.size() == 1);
+}
+
+TEST_CASE("reverseProxy: a back-end that is the proxy itself is refused, else it would be its own client without end",
+          "[config]") {
+  for (const auto& [listen, backend] : {std::pair{"127.0.0.1:80", "127.0.0.1:80"}, {":80", "127.0.0.1:80"},
+                                        {":80", "[::1]:80"}, {"0.0.0.0:80", "127.0.0.7:80,weight=2"},
+                                        {"198.51.100.1:80", "198.51.100.1:80"}}) {
+    CAPTURE(listen, backend);
+    CHECK_THROWS_WITH(parsed({"--listen", ":81", "--listen", listen, "--backend", backend}),
+                      Contains("--backend: ") && Contains(" is this proxy's own --listen "));
+    CHECK_THROWS_AS(parsed({"--listen", listen, "--backend", backend}), UsageError);
+  }
+  CHECK_THROWS_WITH(parsed({"--backend", "127.0.0.1:80"}),
+                    "--backend: 127.0.0.1:80 is this proxy's own --listen [::]:80 (want the service's own port)");
+  for (const auto& [listen, backend] : {std::pair{"127.0.0.1:80", "127.0.0.2:80"}, {"127.0.0.1:80", "127.0.0.1:81"},
+                                        {":80", "198.51.100.1:80"}, {"0.0.0.0:80", "[::1]:80"},
+                                        {"[::1]:80", "127.0.0.1:80"}}) {
+    CAPTURE(listen, backend);
+    CHECK(parsed({"--listen", listen, "--backend", backend}).backends.size() == 1);
+  }
+}
+
 TEST_CASE("reverseProxy: the ranges that need no key are loopback, private and link-local", "[config]") {
   const auto allowed = [](const char* ip) {
     for (const Cidr& range : private_ranges())

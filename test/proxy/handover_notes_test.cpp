@@ -11,6 +11,7 @@ using namespace farol::test;
 TEST_CASE("handover notes: what one process writes the next one reads", "[handover]") {
   HandoverNotes notes;
   notes.engine = "events";
+  notes.memory_is_private = true;
   notes.kept = {*Address::parse("[::]:80"), *Address::parse("10.0.0.9:81")};
   notes.agents = {{{at("10.0.0.1:5555"), at("10.0.0.9:5555"), 0}, 80, 7, 0xffffffffffffffff, 20s, false, true},
                   {{at("[fd00::1]:5555"), Address(), 3}, 81, 8, 1, 100ms, true, false}};
@@ -18,6 +19,7 @@ TEST_CASE("handover notes: what one process writes the next one reads", "[handov
                   {{*Address::parse("[fd00::1]:80"), 0xffffffff}, AdminState::maint}};
   const HandoverNotes read = parse_notes(format_notes(notes));
   CHECK(read.engine == "events");
+  CHECK(read.memory_is_private);
   CHECK(read.kept == notes.kept);
   CHECK(read.agents == notes.agents);
   CHECK(read.orders == notes.orders);
@@ -28,10 +30,12 @@ TEST_CASE("handover notes: what another version writes is taken as far as it is 
                            R"({"orders":[{"backend":"nowhere","pool":1,"state":"drain"}]})",
                            R"({"orders":[{"backend":"10.0.0.1:80","pool":-1,"state":"drain"}]})",
                            R"({"orders":[{"backend":"10.0.0.1:80","pool":1,"state":"ready"}]})",
+                           R"({"memory_is_private":1})",
                            R"({"agents":["x",{"agent":"10.0.0.1:5555"}],"kept":[1,"x"]})"}) {
     CAPTURE(text);
     const HandoverNotes notes = parse_notes(text);
     CHECK(notes.engine.empty());
+    CHECK_FALSE(notes.memory_is_private);
     CHECK((notes.agents.empty() && notes.orders.empty() && notes.kept.empty()));
   }
   const HandoverNotes notes = parse_notes(
@@ -65,7 +69,7 @@ TEST_CASE("handover notes: the next process has every back-end at once, as it wa
   for (const TestAgent* agent : {&speaking, &leaving, &silent}) before.join(*agent);
   before.row(silent)->agent.silent = true;
   before.row(leaving)->agent.leaving = true;
-  const auto agents = parse_notes(format_notes({"threads", {}, agents_of(before.table), {}})).agents;
+  const auto agents = parse_notes(format_notes({"threads", false, {}, agents_of(before.table), {}})).agents;
   REQUIRE(agents.size() == 2);
 
   Bench after;
