@@ -133,7 +133,8 @@ TEST_CASE("with a dashboard there is a page, its stream and its history") {
 
 TEST_CASE("the status has every field, absent values are null") {
   FakeProxy proxy;
-  proxy.now.rejected = {{"no_backend", 2}};
+  proxy.now.rejected = {{"no_backend", 2, 1500ms}};
+  proxy.now.ended = {{"sD", 4}};
   proxy.now.dropped_packets = {{"bad_mac", 7}};
   proxy.now.connections_active = 1;
   proxy.now.connections_waiting = 3;
@@ -166,7 +167,9 @@ TEST_CASE("the status has every field, absent values are null") {
                                        {"waiting", 3},
                                        {"max", 5000},
                                        {"total", 9},
-                                       {"rejected", {{"no_backend", 2}}}}));
+                                       {"rejected", {{"no_backend", 2}}},
+                                       {"last_rejected_ms", {{"no_backend", 1500.0}}},
+                                       {"ended", {{"sD", 4}}}}));
   CHECK(status["bytes"] == json({{"in", 10}, {"out", 20}}));
   CHECK(status["monitoring"]["dropped"] == json({{"bad_mac", 7}}));
 
