@@ -76,6 +76,7 @@ json full_backend_json(const BackendStatus& backend) {
   json row = backend_json(backend);
   row["cause"] = cause_of(backend);
   row["ordered"] = to_string(backend.ordered);
+  row["leaving"] = backend.leaving ? json(to_string(backend.departure)) : json();
   row["backup"] = backend.backup;
   row["agent"] = agent_json(backend);
   row["probes"] = {
@@ -151,6 +152,9 @@ std::string status_json(const ProxyStatus& status) {
   json& pools = all["pools"] = json::array();
   for (const PoolStatus& pool : status.pools)
     pools.push_back({{"name", pool.name}, {"policy", pool.policy}, {"waiting", pool.waiting}});
+  json& listeners = all["listeners"] = json::array();
+  for (const ListenerStatus& listener : status.listeners)
+    listeners.push_back({{"address", listener.address.text()}, {"pool", listener.pool}});
   all["monitoring"] = monitoring_json(status);
   all["limits"] = limits_json(status);
   return json_text(all) + "\n";
