@@ -273,7 +273,7 @@ TEST_CASE("the operator's order changes a back-end and says its new state") {
 TEST_CASE("an order is passed on with the address of who gave it") {
   FakeProxy proxy;
   const Admin admin(proxy, kLoopback);
-  admin.respond(order("10.0.0.1:80", R"({"state":"drain"})"), *Address::parse("127.0.0.1:40123"));
+  CHECK(admin.respond(order("10.0.0.1:80", R"({"state":"drain"})"), *Address::parse("127.0.0.1:40123")).status() == 200);
   CHECK(proxy.ordered_by == "127.0.0.1:40123");
 }
 
