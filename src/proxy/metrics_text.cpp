@@ -98,7 +98,7 @@ void add_process(MetricsPage& page, const ProxyStatus& status, const ProcessFigu
   page.single("farol_process_max_threads", gauge, "Threads it may have.", count(status.threads_most));
   page.single("farol_log_lines_dropped_total", counter, "Log lines that could not be written.",
          count(status.log_lines_dropped));
-  page.single("farol_ready", gauge, "1 while a back-end can be chosen.", status.ready ? 1 : 0);
+  page.single("farol_ready", gauge, "1 while a back-end of a listener's pool can be chosen.", status.ready ? 1 : 0);
   page.single("farol_draining", gauge, "1 while the proxy is stopping.", status.draining ? 1 : 0);
 }
 
