@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <nlohmann/json.hpp>
+#include <utility>
 
 #include "proxyctl/finding_words.hpp"
 #include "proxyctl/text_table.hpp"
@@ -79,14 +80,13 @@ Finding agent_silent(const Subject& of) {
 
 /// It takes nobody any more, and no order brings it back.
 Finding leaves(const Subject& of) {
-  const json open = at(of.row, "/connections/active");
+  std::string advice = "nothing, if that was meant";
+  if (of.is("/leaving", "goodbye")) advice += "; else start its agent again";
+  if (of.is("/source", "static")) advice += "; else put it back into the configuration and reload it (HUP)";
   return of.finding(Severity::note, "leaving",
-                    fmt::format("gets no new connections and goes with its last one ({} open): {}", count(open),
-                                words(at(of.row, "/cause"))),
-                    of.is("/leaving", "goodbye")         ? "nothing, if that was meant; else start its agent again"
-                    : of.is("/source", "static") ? "nothing, if that was meant; else put it back into the "
-                                                           "configuration and reload it (HUP)"
-                                                         : "nothing, if that was meant");
+                    fmt::format("gets no new connections and goes with its last one ({} open): {}",
+                                count(at(of.row, "/connections/active")), words(at(of.row, "/cause"))),
+                    std::move(advice));
 }
 
 /// The state, if it is not what it should be.
