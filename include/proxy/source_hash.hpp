@@ -16,6 +16,8 @@ std::optional<Pick> pick_by_source(const Candidates& candidates, std::uint64_t c
 
 /// How far a back-end of that share is from a client: the least is the client's own.
 double source_distance(std::uint64_t identity, std::uint64_t client, double share);
+/// Less far than that.
+bool is_nearer(std::uint64_t identity, std::uint64_t client, double share, double distance);
 
 /// Of the address without its port. Every proxy computes the same.
 std::uint64_t source_hash(const Address& client);

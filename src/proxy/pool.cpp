@@ -194,15 +194,16 @@ Reason Pool::reason(const Request& request, const Pick& pick, bool queued) const
   if (!request.tried.empty()) return Reason::retry;
   if (queued) return Reason::queued;
   if (policy == Policy::source_hash)
-    return pick.nearer && has_moved(request.client, pick) ? Reason::source_moved : Reason::source;
+    return has_moved(request.client, pick) ? Reason::source_moved : Reason::source;
   return policy == Policy::round_robin || key_[pick.index] > pick.runner_up ? Reason::turn : Reason::lowest;
 }
 
 /// The client has gone past its own back-end. A backup in reserve is nobody's own, however near.
 bool Pool::has_moved(std::uint64_t client, const Pick& pick) const {
+  if (!pick.perhaps_moved) return false;
   const double distance = source_distance(identity_[pick.index], client, share_[pick.index]);
   for (std::size_t slot = 0; slot < entries_.size(); ++slot)
-    if (!entries_[slot].standing.backup && source_distance(identity_[slot], client, share_[slot]) < distance) return true;
+    if (is_nearer(identity_[slot], client, share_[slot], distance) && !entries_[slot].standing.backup) return true;
   return false;
 }
 

@@ -52,7 +52,8 @@ double most_per_share(const Candidates& candidates) {
 
 }  // namespace
 
-/// Since −ln(1 − u) is at least u, few need the logarithm. Plain pointers, for a checked index would cost as much as the draw.
+/// Since −ln(1 − u) is at least u, few need the logarithm. Plain pointers, for a checked index would cost as much as the
+/// draw.
 std::optional<Pick> pick_by_source(const Candidates& candidates, std::uint64_t client) {
   const double most = most_per_share(candidates);
   const double *key = candidates.key.data(), *share = candidates.share.data();
@@ -62,21 +63,26 @@ std::optional<Pick> pick_by_source(const Candidates& candidates, std::uint64_t c
   for (std::size_t i = 0; i < candidates.key.size(); ++i) {
     const double u = draw(identity[i], client);
     if (u >= least * share[i]) continue;
-    const double distance = distance_of(u, share[i]);
     if (key[i] == kNotNow || candidates.open[i] >= most * share[i]) {
-      least_out = std::min(least_out, distance);
+      least_out = std::min(least_out, u / share[i]);  // at most its distance
       continue;
     }
+    const double distance = distance_of(u, share[i]);
     if (distance >= least) continue;
     least = distance;
     nearest = Pick{i, kNotNow};
   }
-  if (nearest) nearest->nearer = least_out < least;
+  if (nearest) nearest->perhaps_moved = least_out < least;
   return nearest;
 }
 
 double source_distance(std::uint64_t identity, std::uint64_t client, double share) {
   return distance_of(draw(identity, client), share);
+}
+
+bool is_nearer(std::uint64_t identity, std::uint64_t client, double share, double distance) {
+  const double u = draw(identity, client);
+  return u < distance * share && distance_of(u, share) < distance;
 }
 
 std::uint64_t source_hash(const Address& client) { return hash(client, 0); }
