@@ -9,10 +9,10 @@
 
 namespace farol::proxy {
 
-/// The decisions of one pool that are remembered. Each kind has a ring and a budget of its own, so that a thousand usual
-/// ones do not wash away the one that tells why a client was refused: the usual reasons are one kind, each other reason
-/// is one. All of a kind are kept when there are few, some when there are many, for keeping one costs more than making it.
-/// Its owner guards it.
+/// The decisions of one pool that are remembered. Each kind has a ring and a budget of its own, so that a thousand
+/// usual ones do not wash away the one that tells why a client was refused: the usual reasons are one kind, each other
+/// reason is one. All of a kind are kept when there are few, some when there are many, for keeping one costs more than
+/// making it. Its owner guards it.
 class KeptDecisions {
  public:
   /// At most so many, and in the long run so many a second.

@@ -168,9 +168,11 @@ json last_decisions(const json& answer, int most, const std::string& backend) {
 std::string decision_table(const json& answer, int most, const std::string& backend) {
   const json shown = last_decisions(answer, most, backend);
   if (shown.empty())
-    return backend.empty() ? "no decisions yet\n" : "none of the last decisions tells of that back-end (proxyctl explain shows them)\n";
+    return backend.empty() ? "no decisions yet\n"
+                           : "none of the last decisions tells of that back-end (proxyctl explain shows them)\n";
   std::string out;
-  for (auto decision = shown.rbegin(); decision != shown.rend(); ++decision) out += (out.empty() ? "" : "\n") + one(*decision, backend);
+  for (auto decision = shown.rbegin(); decision != shown.rend(); ++decision)
+    out += (out.empty() ? "" : "\n") + one(*decision, backend);
   return out;
 }
 

@@ -44,7 +44,8 @@ std::string advice(const Tally& tally) {
 
 void add_tally(const std::string& pool, const Tally& tally, Findings& findings) {
   std::string told;
-  for (const auto& [state, times] : tally.states) told += fmt::format("{}{} {}", told.empty() ? "" : ", ", times, state);
+  for (const auto& [state, times] : tally.states)
+    told += fmt::format("{}{} {}", told.empty() ? "" : ", ", times, state);
   const bool out = tally.left + tally.ordered + tally.drained == tally.all;
   findings.push_back({Severity::error, out ? "all-out-of-service" : "nobody-serves", "",
                       fmt::format("no back-end of pool {} gets connections: {}", pool, told), advice(tally)});

@@ -51,7 +51,8 @@ std::string unserved(const json& status) {
   for (const json& row : list(status, "/backends"))
     if (!is_served(status, at(row, "/pool"))) pools.insert(words(at(row, "/pool")));
   std::string out;
-  for (const std::string& pool : pools) out += "\nno --listen serves pool " + pool + " (proxyctl check says what to do)\n";
+  for (const std::string& pool : pools)
+    out += "\nno --listen serves pool " + pool + " (proxyctl check says what to do)\n";
   return out;
 }
 
