@@ -38,7 +38,7 @@ const BESIDES = {
   retry: "another had been tried before",
   queued: "the client had waited for it",
   source: "by the client's address",
-  source_full: "by the client's address, but its home back-end is full",
+  source_moved: "by the client's address, whose own back-end is full or out",
 };
 
 /** Of the whole pool: "2 drain, 1 tried before". */

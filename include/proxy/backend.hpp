@@ -51,7 +51,8 @@ class Backend {
     bool packet_since_check = false;  ///< since the last agent-alive check
     bool silent = false, listening = true;
     bool draining = false;  ///< by its own operator
-    bool leaving = false;   ///< it deregistered; without an agent: it is not configured any more
+    bool leaving = false;   ///< it gets nothing more and goes with its last connection
+    Departure departure = Departure::goodbye;  ///< why, if it does
   };
   AgentInfo agent;
   std::optional<Contender> contender;

@@ -5,6 +5,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <unordered_map>
 #include <utility>
@@ -17,6 +18,7 @@
 #include "proxy/backend.hpp"
 #include "proxy/connection_meter.hpp"
 #include "proxy/pool.hpp"
+#include "proxy/proxy_view.hpp"
 #include "proxy/schedule.hpp"
 
 namespace farol::proxy {
@@ -34,6 +36,7 @@ class BackendTable {
     WeightedConfig weighted;
     Policy policy = Policy::weighted;
     std::map<std::string, Policy> pool_policies;  ///< exceptions, by pool name
+    std::set<std::string> served{std::string(monitoring::kDefaultPool)};  ///< the pools of the listeners
     std::size_t max_backends = 16384;
     std::uint32_t max_connections = 0;  ///< of each back-end that is not told its own; 0: no limit
     bool require_agent = false;  ///< a silent agent's back-end is down, whatever its service says
@@ -49,16 +52,13 @@ class BackendTable {
   /// Makes a pool known by name, so that agents, which say only its id, are shown with it. It stays for good.
   Pool& name_pool(const std::string& name);
 
-  /// A back-end for one connection, or nothing.
-  std::optional<Lease> acquire(Pool& pool, const Request& request);
-  /// Somebody in some pool may get connections, be it full at the moment; a last resort does not count.
+  std::optional<Lease> acquire(Pool& pool, const Request& request);  ///< for one connection; or nothing
+  /// Somebody in a listener's pool may get connections, be it full at the moment; a last resort does not count.
   [[nodiscard]] bool ready(TimePoint now);
-  /// Clients that wait for a back-end, in all pools.
-  [[nodiscard]] std::size_t waiting();
+  [[nodiscard]] std::size_t waiting();  ///< clients, for a back-end, in all pools
   [[nodiscard]] std::vector<BackendStatus> status(TimePoint now);
   [[nodiscard]] std::vector<PoolStatus> pools();
-  /// The last decisions of every pool, the newest first.
-  [[nodiscard]] std::vector<Decision> decisions();
+  [[nodiscard]] std::vector<Decision> decisions();  ///< that are kept of every pool, the newest first
   ProxyView::Change set_state(const std::string& backend, AdminState state, TimePoint now,
                               std::optional<Duration> close_over = {});
   using Orders = std::map<BackendKey, AdminState>;

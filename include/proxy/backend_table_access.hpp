@@ -20,14 +20,17 @@ class BackendTable::Access {
   [[nodiscard]] Backend* by_peer(const Address& peer) const;
   [[nodiscard]] Backend* by_key(const BackendKey& key) const;
 
+  /// A listener sends clients to its pool.
+  [[nodiscard]] bool is_served(const Backend& backend) const;
+
   /// A new row; nullptr when the table is full.
   Backend* add(const BackendKey& key, Source source) const;
   /// Lets the row be found by the address of its agent; an unspecified address only takes the old one away. A row that
   /// had this agent before is left behind: the agent stands for another service now.
   void index_peer(Backend& backend, const Address& peer, TimePoint now) const;
   /// The agent has left this row: no new connections, no probes; it goes with its last connection.
-  void leave(Backend& backend, TimePoint now) const;
-  /// The same for good: another back-end may have its key from now on.
+  void leave(Backend& backend, Departure how, TimePoint now) const;
+  /// The configuration wants it no more, or another in its place, which may have its key from now on.
   void retire(Backend& backend, TimePoint now) const;
   /// False while it has connections: nothing happens then.
   bool remove(Backend& backend) const;

@@ -4,6 +4,7 @@
 
 #include <memory>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "common/address.hpp"
@@ -54,12 +55,15 @@ class ClientSide {
   [[nodiscard]] const Capacity& fit() const { return *fit_; }
   /// Where it really listens.
   [[nodiscard]] std::vector<Address> addresses() const;
+  /// The same with the pool of each. Any thread.
+  [[nodiscard]] std::vector<ListenerStatus> listeners() const { return *told_.get(); }
   /// Of its listeners, to be handed on.
   [[nodiscard]] std::vector<int> descriptors() const;
 
  private:
   struct Endpoint {
     Address configured;
+    std::string pool;
     std::uint32_t number = 0;  ///< of the listener, for the engine and the sessions' context
     std::shared_ptr<const Listener> listener;
   };
@@ -68,6 +72,7 @@ class ClientSide {
                               InheritedSockets* inherited = nullptr);
   [[nodiscard]] Endpoint open_beside_others(const Config::Endpoint& wanted, const Config& config);
   [[nodiscard]] Endpoint* find(const Address& configured);
+  void tell_listeners();
   [[nodiscard]] SessionContext context(const Config& config, std::vector<Pool*> pools);
   void listen_also(std::vector<Endpoint>& added, const Config& next);
   [[nodiscard]] std::size_t most_connections(const Config& config) const;
@@ -79,6 +84,7 @@ class ClientSide {
   std::vector<Endpoint> endpoints_;
   std::uint32_t next_number_ = 0;
   Snapshot<SessionContext> context_;
+  Snapshot<std::vector<ListenerStatus>> told_{{}};
   std::optional<Capacity> fit_;  ///< what the limits of the process allow
   std::unique_ptr<Engine> engine_;
 };

@@ -22,9 +22,10 @@ enum class Reason : std::uint8_t {
   lowest,       ///< none has a lower score
   turn,         ///< its turn: among nearly equal ones, or by `round-robin`
   source,       ///< the client's own, by `source-hash`
+  source_moved, ///< the next in the client's order: its own one is full or out
   nobody,       ///< none can be chosen now: the client waits, or is refused
 };
-inline constexpr std::size_t kReasons = 8;
+inline constexpr std::size_t kReasons = 9;
 const char* to_string(Reason reason);
 
 /// What became of a back-end in a choice.

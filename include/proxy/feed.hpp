@@ -6,7 +6,7 @@
 #include <string>
 
 #include "dashboard/board.hpp"
-#include "proxy/status.hpp"
+#include "proxy/proxy_view.hpp"
 
 namespace farol::proxy {
 

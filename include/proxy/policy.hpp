@@ -40,6 +40,7 @@ struct Candidates {
 struct Pick {
   std::size_t index = 0;
   double runner_up = kNotNow;  ///< the lowest key among the others
+  bool perhaps_moved = false;  ///< somebody nearer to the client may be there, but not to be chosen now (`source_hash`)
 };
 
 /// Applies a policy. `tie`: keys closer than this are equal (`weighted` only); `client`: a hash of its address

@@ -10,6 +10,7 @@
 
 #include "common/spin_mutex.hpp"
 #include "proxy/decision.hpp"
+#include "proxy/kept_decisions.hpp"
 #include "proxy/policy.hpp"
 #include "proxy/pool_meters.hpp"
 #include "proxy/signals.hpp"
@@ -25,6 +26,7 @@ enum class Tier : std::uint8_t { primary, backup, last_resort, never };
 /// base + per_load × own load, so that opening and closing connections needs nothing of the table.
 struct Standing {
   Tier tier = Tier::never;
+  bool backup = false;
   double base = 0, per_load = 0;
   double share = 1;           ///< weight × slow start
   std::uint32_t most = 0;     ///< own connections at once; 0: no limit
@@ -82,7 +84,7 @@ class Pool {
   [[nodiscard]] std::uint64_t times_chosen(const Backend& backend);
   /// Choices so far, by Reason; never fall. `nobody`: each time that a client asked in vain.
   [[nodiscard]] std::array<std::uint64_t, kReasons> choices();
-  /// The last decisions that were kept, the newest first: all of them when there are few, some when there are many.
+  /// The last decisions that were kept, the newest first.
   [[nodiscard]] std::vector<Decision> decisions();
 
  private:
@@ -98,8 +100,8 @@ class Pool {
   void expose_best_tier() REQUIRES(mutex_);
   void set_tier(std::size_t slot, Tier tier) REQUIRES(mutex_);
   std::optional<Choice> choose_now(const Request& request, bool queued) REQUIRES(mutex_);
-  [[nodiscard]] Reason reason(const Request& request, std::size_t slot, double runner_up, bool queued) const
-      REQUIRES(mutex_);
+  [[nodiscard]] Reason reason(const Request& request, const Pick& pick, bool queued) const REQUIRES(mutex_);
+  [[nodiscard]] bool has_moved(std::uint64_t client, const Pick& pick) const REQUIRES(mutex_);
   std::optional<Pick> pick(const Request& request) REQUIRES(mutex_);
   std::optional<Pick> pick_untried(const Request& request) REQUIRES(mutex_);
   [[nodiscard]] bool full(std::size_t slot) const REQUIRES(mutex_);
@@ -111,7 +113,6 @@ class Pool {
   [[nodiscard]] Explained explain(const Request& request, std::size_t slot) const REQUIRES(mutex_);
   [[nodiscard]] std::vector<Explained> explain_all(const Request& request, std::size_t chosen, std::size_t most) const
       REQUIRES(mutex_);
-  bool worth_keeping(TimePoint now) REQUIRES(mutex_);
   void keep(const Request& request, std::size_t chosen, Reason reason) REQUIRES(mutex_);
 
   SpinMutex mutex_;
@@ -134,10 +135,7 @@ class Pool {
   std::list<Waiter*> queue_ GUARDED_BY(mutex_);
   std::atomic<std::size_t> waiting_{0};  ///< its length: who ends a connection looks at this first, without the lock
 
-  std::vector<Decision> kept_ GUARDED_BY(mutex_);  ///< a ring
-  std::uint64_t kept_count_ GUARDED_BY(mutex_) = 0;
-  double may_keep_ GUARDED_BY(mutex_);
-  TimePoint kept_at_ GUARDED_BY(mutex_){};
+  KeptDecisions kept_ GUARDED_BY(mutex_);
 };
 
 }  // namespace farol::proxy

@@ -82,15 +82,17 @@ class Server final : public ProxyView {
 
   [[nodiscard]] ProxyStatus status() const override;
   [[nodiscard]] std::vector<Decision> decisions() const override;
-  Change set_state(const std::string& backend, AdminState state, std::optional<Duration> close_over) override;
+  Change set_state(const std::string& backend, const Order& order) override;
   UpgradeOutcome upgrade() override;
 
  private:
   void give_up_privileges() const;
   [[nodiscard]] Membership::Options membership_rules(const Config& config, bool keys) const;
   void start_admin();
+  Task<> serve_admin(Io& io, Accepted client);
   [[nodiscard]] http::AdminAccess admin_access() const;
   void log_start() const;
+  void warn_of_unserved() const;
   [[nodiscard]] std::string status_line() const;
 
   Snapshot<Config> config_;
@@ -113,7 +115,6 @@ class Server final : public ProxyView {
   std::optional<ProxyFeed> feed_;
   std::optional<dashboard::Dashboard> dashboard_;
   std::optional<Admin> admin_;
-  http::Responder respond_;
   http::Crowd admin_crowd_;
   std::unique_ptr<Engine> admin_server_;
   std::atomic<bool> draining_{false}, admin_leaves_{false};

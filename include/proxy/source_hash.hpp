@@ -14,6 +14,11 @@ inline constexpr double kMostLoad = 1.25;
 /// to the next in its own order. No table to rebuild: the choice looks at every back-end once.
 std::optional<Pick> pick_by_source(const Candidates& candidates, std::uint64_t client);
 
+/// How far a back-end of that share is from a client: the least is the client's own.
+double source_distance(std::uint64_t identity, std::uint64_t client, double share);
+/// Less far than that.
+bool is_nearer(std::uint64_t identity, std::uint64_t client, double share, double distance);
+
 /// Of the address without its port. Every proxy computes the same.
 std::uint64_t source_hash(const Address& client);
 /// Of address and port.

@@ -31,6 +31,13 @@ enum class State {
 /// What the operator ordered. `ready` undoes the others.
 enum class AdminState { ready, drain, maint };
 
+/// What makes a back-end leave that is still here for its connections.
+enum class Departure {
+  goodbye,        ///< its agent deregistered
+  elsewhere,      ///< its agent stands for another address, port or pool now
+  configuration,  ///< it is not configured any more, or another is in its place
+};
+
 /// The weighted parts of a score; they sum to `sum`. `doubt` makes up for what an agent says too good to be believed
 /// (`weighted` only).
 struct ScoreComponents {
@@ -58,6 +65,9 @@ struct BackendStatus {
   std::uint64_t probes_sent = 0, probes_answered = 0, probes_lost = 0;
   Duration ejected_for{};               ///< how much longer; zero when not ejected
   AdminState ordered = AdminState::ready;  ///< by the operator
+  bool leaving = false;                 ///< for good, with its last connection
+  Departure departure = Departure::goodbye;  ///< why, if it is
+  bool pool_served = true;              ///< a listener sends clients to its pool
   bool agent_silent = false;
   bool service_failed = false;          ///< the last check of it was refused or not answered
   bool service_unanswered = false;      ///< of these: not answered
@@ -83,6 +93,11 @@ struct PoolStatus {
   HistogramCounts connect_time, session_time, first_byte, probe_rtt;
 };
 
+struct ListenerStatus {
+  Address address;
+  std::string pool;
+};
+
 struct ProxyStatus {
   std::chrono::system_clock::time_point started{};
   Duration uptime{};
@@ -102,9 +117,10 @@ struct ProxyStatus {
   std::size_t connections_fit = 0;          ///< that these limits carry
   std::string bound_by;                     ///< the limit that keeps it from being more
   std::uint64_t log_lines_dropped = 0;
-  bool ready = false;                       ///< a back-end can be chosen
+  bool ready = false;                       ///< a back-end of a listener's pool can be chosen
   bool draining = false;                    ///< the proxy itself is stopping
   std::uint64_t reloads_done = 0, reloads_failed = 0;  ///< of its configuration
+  std::vector<ListenerStatus> listeners;
   std::vector<PoolStatus> pools;
   std::vector<BackendStatus> backends;
 };
@@ -112,27 +128,6 @@ struct ProxyStatus {
 const char* to_string(Source source);
 const char* to_string(State state);
 const char* to_string(AdminState state);
-
-struct UpgradeOutcome {
-  std::int64_t process = 0;  ///< that serves now; 0: none does
-  std::string failure;       ///< why
-};
-
-struct Decision;
-
-/// What the admin API asks of the proxy. Implemented in main over the table and the engine; any thread.
-class ProxyView {
- public:
-  virtual ~ProxyView() = default;
-  [[nodiscard]] virtual ProxyStatus status() const = 0;
-  /// Choices of late, the newest first.
-  [[nodiscard]] virtual std::vector<Decision> decisions() const = 0;
-  enum class Change { done, unknown_backend, ambiguous };
-  /// `backend` is "address:port" with "/pool" behind it where that is not unique. `close_over`: its connections are closed
-  /// one by one, spread over so long; without it they may stay.
-  virtual Change set_state(const std::string& backend, AdminState state, std::optional<Duration> close_over) = 0;
-  /// Lets a new process of the program follow this one. Returns when that serves, or does not.
-  virtual UpgradeOutcome upgrade() = 0;
-};
+const char* to_string(Departure departure);
 
 }  // namespace farol::proxy

@@ -6,7 +6,7 @@
 
 namespace farol::proxyctl {
 
-/// Of each back-end that gets no connections, or not as it should, and of pools in which nobody serves.
+/// Of each back-end that gets no connections, or not as it should.
 void add_backend_findings(const nlohmann::json& status, Findings& findings);
 
 }  // namespace farol::proxyctl

@@ -25,5 +25,9 @@ std::string port_of(const std::string& address);
 std::string udp_port(const nlohmann::json& status);
 /// The policy of a pool; empty when it is not told.
 std::string policy_of(const nlohmann::json& status, const nlohmann::json& pool);
+/// A listener sends clients to it. True when the listeners are not told.
+bool is_served(const nlohmann::json& status, const nlohmann::json& pool);
+/// A row as it is called on the command line: with its pool where there are several.
+std::string name_of(const nlohmann::json& status, const nlohmann::json& row);
 
 }  // namespace farol::proxyctl

@@ -28,7 +28,7 @@ constexpr std::string_view kIndex =
     "GET  /                    the dashboard, for a browser\n"
     "GET  /api                 this list\n"
     "GET  /healthz             200 while the process lives\n"
-    "GET  /readyz              200 when a back-end can be chosen, else 503\n"
+    "GET  /readyz              200 when a back-end of a listener's pool can be chosen, else 503\n"
     "GET  /api/v1/status       everything, as JSON\n"
     "GET  /api/v1/decisions    which back-ends were chosen of late, and why\n"
     "GET  /metrics             the figures, for Prometheus\n"
@@ -56,11 +56,6 @@ Response failure(const http::AdminAccess::Refusal& refusal) {
   if (refusal.status == 401) response.add("WWW-Authenticate", "Bearer");
   return response;
 }
-
-struct Order {
-  AdminState state = AdminState::ready;
-  std::optional<Duration> close_over;
-};
 
 std::optional<Order> understood(const std::string& body) {
   const json parsed = json::parse(body, nullptr, false);
@@ -105,8 +100,8 @@ std::optional<std::string> named_backend(std::string_view path) {
 Admin::Admin(ProxyView& proxy, http::AdminAccess access, dashboard::Dashboard* dashboard)
     : proxy_(proxy), access_(std::move(access)), dashboard_(dashboard) {}
 
-http::Responder Admin::responder() const {
-  return http::at_once([this](const Request& request) { return respond(request); });
+http::Responder Admin::responder(const Address& peer) const {
+  return http::at_once([this, peer](const Request& request) { return respond(request, peer); });
 }
 
 http::Limits Admin::limits() {
@@ -115,19 +110,19 @@ http::Limits Admin::limits() {
   return limits;
 }
 
-Response Admin::respond(const Request& request) const {
+Response Admin::respond(const Request& request, const Address& peer) const {
   if (const auto refusal = access_.get()->refuses(request)) return failure(*refusal);
   const auto path = http::path_of(request.target);
   Response response =
-      path ? route(request, *path) : failure(400, "the target must be a path (want GET /api/v1/status)");
+      path ? route(request, *path, peer) : failure(400, "the target must be a path (want GET /api/v1/status)");
   if (response.field("Cache-Control").empty()) response.add("Cache-Control", "no-store");
   return response;
 }
 
-Response Admin::route(const Request& request, std::string_view path) const {
+Response Admin::route(const Request& request, std::string_view path, const Address& peer) const {
   const bool reading = request.method == "GET" || request.method == "HEAD";
   if (const auto backend = named_backend(path))
-    return request.method == "POST" ? change_state(request, *backend) : wrong_method("POST");
+    return request.method == "POST" ? change_state(request, *backend, peer) : wrong_method("POST");
   if (path == kUpgrade) return request.method == "POST" ? upgrade(request) : wrong_method("POST");
   for (const std::string_view known : {"/", "/api", "/healthz", "/readyz", "/api/v1/status", "/api/v1/decisions",
                                        "/api/v1/events", "/api/v1/history", "/metrics"})
@@ -166,13 +161,14 @@ Response Admin::metrics() const {
   return Response(200).body(MetricsPage::kContentType, metrics_text(proxy_.status(), read_process_figures()));
 }
 
-Response Admin::change_state(const Request& request, const std::string& backend) const {
+Response Admin::change_state(const Request& request, const std::string& backend, const Address& peer) const {
   if (const auto refusal = access_.get()->refuses_change(request)) return failure(*refusal);
-  const auto order = understood(request.body);
+  auto order = understood(request.body);
   if (!order)
     return failure(400, "want {\"state\": \"drain\"}, \"ready\" or \"maint\"; with the first and the last \"close_over_s\": "
                         "seconds over which its connections are closed, at most a week");
-  switch (proxy_.set_state(backend, order->state, order->close_over)) {
+  order->by = peer == Address() ? "" : peer.text();
+  switch (proxy_.set_state(backend, *order)) {
     case ProxyView::Change::done:
       return changed(backend, order->state);
     case ProxyView::Change::ambiguous:

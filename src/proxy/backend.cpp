@@ -265,6 +265,8 @@ BackendStatus Backend::status(TimePoint now) const {
   view.probes_lost = probes_lost;
   view.ejected_for = is_ejected(now) ? ejected_until_ - now : Duration::zero();
   view.ordered = admin;
+  view.leaving = agent.leaving;
+  view.departure = agent.departure;
   view.agent_silent = source == Source::agent && agent.silent;
   view.service_failed = judged_by_check() && check == Check::refused;
   view.service_unanswered = view.service_failed && check_unanswered;

@@ -107,6 +107,7 @@ std::optional<Lease> BackendTable::acquire(Pool& pool, const Request& request) {
 void BackendTable::publish(Backend& backend, Pool& pool, TimePoint now) {
   Standing standing;
   standing.tier = backend.tier(now, pool.policy);
+  standing.backup = backend.backup;
   const LoadView view = backend.load_view(now);
   standing.share = view.weight * view.ramp;
   standing.most = backend.max_connections;
@@ -164,7 +165,8 @@ bool BackendTable::ready(TimePoint now) {
   MutexLock lock(mutex_);
   return std::any_of(rows_.begin(), rows_.end(), [&](const auto& row) NO_THREAD_SAFETY_ANALYSIS {
     const Backend& backend = *row.second;
-    return backend.tier(now, pools_.at(backend.key.pool).policy) <= Tier::backup;
+    return options_.served.contains(backend.pool_name) &&
+           backend.tier(now, pools_.at(backend.key.pool).policy) <= Tier::backup;
   });
 }
 
@@ -183,6 +185,7 @@ std::vector<BackendStatus> BackendTable::status(TimePoint now) {
       Pool& own = pools_.at(backend->key.pool);
       BackendStatus status = backend->status(now);
       status.connections_total = own.times_chosen(*backend);
+      status.pool_served = options_.served.contains(own.name);
       if (own.policy == Policy::weighted) {
         status.components = weighted_score(backend->load_view(now), own.view, options_.weighted).components;
         status.score = status.components.sum();

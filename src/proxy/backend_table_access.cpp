@@ -28,6 +28,10 @@ Backend* BackendTable::Access::by_key(const BackendKey& key) const NO_THREAD_SAF
   return row == table_.by_key_.end() ? nullptr : row->second;
 }
 
+bool BackendTable::Access::is_served(const Backend& backend) const NO_THREAD_SAFETY_ANALYSIS {
+  return table_.options_.served.contains(backend.pool_name);
+}
+
 Backend* BackendTable::Access::add(const BackendKey& key, Source source) const NO_THREAD_SAFETY_ANALYSIS {
   if (table_.rows_.size() >= table_.options_.max_backends) return nullptr;
   Pool& pool = table_.pool(key.pool, {});
@@ -50,13 +54,14 @@ void BackendTable::Access::index_peer(Backend& backend, const Address& peer, Tim
   if (old != table_.by_peer_.end() && old->second == &backend) table_.by_peer_.erase(old);
   if (peer.family() == AF_UNSPEC) return;
   Backend*& holder = table_.by_peer_[peer];
-  if (holder != nullptr && holder != &backend) leave(*holder, now);
+  if (holder != nullptr && holder != &backend) leave(*holder, Departure::elsewhere, now);
   holder = &backend;
 }
 
-void BackendTable::Access::leave(Backend& backend, TimePoint now) const {
+void BackendTable::Access::leave(Backend& backend, Departure how, TimePoint now) const {
   ++table_.membership_version_;
   backend.agent.leaving = true;
+  backend.agent.departure = how;
   schedule_probe(backend, TimePoint::max());
   refresh(backend, now);
 }
@@ -64,7 +69,7 @@ void BackendTable::Access::leave(Backend& backend, TimePoint now) const {
 void BackendTable::Access::retire(Backend& backend, TimePoint now) const {
   give_up_key(backend);
   index_peer(backend, Address(), now);
-  leave(backend, now);
+  leave(backend, Departure::configuration, now);
 }
 
 void BackendTable::Access::give_up_key(const Backend& backend) const NO_THREAD_SAFETY_ANALYSIS {

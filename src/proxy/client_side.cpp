@@ -21,13 +21,14 @@ ClientSide::ClientSide(const Config& config, InheritedSockets& inherited, Backen
     pools.push_back(&table_.name_pool(wanted.pool));
   }
   context_.set(context(config, std::move(pools)));
+  tell_listeners();
 }
 
 ClientSide::Endpoint ClientSide::open(const Config::Endpoint& wanted, const Config& config,
                                       InheritedSockets* inherited) {
   auto listener = std::make_shared<const Listener>(wanted.address, "--listen :8080", inherited);
   listener->probe_idle_clients(config.user_timeout);
-  return {wanted.address, next_number_++, std::move(listener)};
+  return {wanted.address, wanted.pool, next_number_++, std::move(listener)};
 }
 
 /// What is to go is there until what is new has been opened, so that a change that fails has changed nothing.
@@ -100,8 +101,11 @@ void ClientSide::change(const Config& next) {
   endpoints_.insert(endpoints_.end(), added.begin(), added.end());
 
   std::vector<Pool*> pools = context_.get()->pools;
-  for (const Config::Endpoint& wanted : next.listen)
-    pools[find(wanted.address)->number] = &table_.name_pool(wanted.pool);
+  for (const Config::Endpoint& wanted : next.listen) {
+    Endpoint& endpoint = *find(wanted.address);
+    pools[endpoint.number] = &table_.name_pool(wanted.pool);
+    endpoint.pool = wanted.pool;
+  }
   sources_.change(next.max_connections_per_source);
   engine_->limit_connections(most_connections(next));
   context_.set(context(next, std::move(pools)));
@@ -110,6 +114,7 @@ void ClientSide::change(const Config& next) {
     kept ? endpoint.listener->probe_idle_clients(next.user_timeout) : endpoint.listener->close_listening();
     return !kept;
   });
+  tell_listeners();
 }
 
 /// The pools come first: a client may be there at once. Who cannot listen takes back what the others began.
@@ -126,6 +131,12 @@ void ClientSide::listen_also(std::vector<Endpoint>& added, const Config& next) {
     for (const Endpoint& endpoint : added) endpoint.listener->close_listening();
     throw;
   }
+}
+
+void ClientSide::tell_listeners() {
+  std::vector<ListenerStatus> all;
+  for (const Endpoint& endpoint : endpoints_) all.push_back({endpoint.listener->address(), endpoint.pool});
+  told_.set(std::move(all));
 }
 
 std::vector<Address> ClientSide::addresses() const {

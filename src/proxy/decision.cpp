@@ -11,6 +11,7 @@ const char* to_string(Reason reason) {
     case Reason::lowest: return "lowest";
     case Reason::turn: return "turn";
     case Reason::source: return "source";
+    case Reason::source_moved: return "source_moved";
     case Reason::nobody: return "nobody";
   }
   return "?";

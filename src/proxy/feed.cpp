@@ -24,7 +24,7 @@ std::vector<dashboard::Sighting> sightings(const ProxyStatus& status) {
   std::vector<dashboard::Sighting> seen;
   seen.reserve(status.backends.size());
   for (const BackendStatus& backend : status.backends)
-    seen.push_back({id_of(backend), to_string(backend.state), cause_of(backend)});
+    seen.push_back({id_of(backend), to_string(backend.state), cause_of(backend), farewell_of(backend)});
   return seen;
 }
 

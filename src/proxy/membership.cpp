@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "proxy/backend_table_access.hpp"
+#include "proxy/causes.hpp"
 
 namespace farol::proxy {
 
@@ -132,10 +133,13 @@ Membership::Verdict Membership::validated(const Access& rows, const Envelope& fr
   if (first_road != nullptr && !first_road->agent.silent) return DropReason::alias;
   Backend* added = rows.add(key, Source::agent);
   if (added == nullptr) return DropReason::table_full;
-  if (first_road != nullptr) rows.leave(*first_road, now);
+  if (first_road != nullptr) rows.leave(*first_road, Departure::elsewhere, now);
   admit(rows, *added, path_of(from), packet, now);
   notices.add(LogLevel::info, "back-end registered",
               {{"backend", added->name()}, {"pool", added->pool_name}, {"agent", from.peer.text()}});
+  if (!rows.is_served(*added))
+    notices.add(LogLevel::warn, words_of_unserved(added->pool_name),
+                {{"backend", added->name()}, {"pool", added->pool_name}});
   return std::nullopt;
 }
 
@@ -181,7 +185,7 @@ Membership::Verdict Membership::on_deregister(const Envelope& from, const monito
     if (known == nullptr || !same_service(*known, packet.service)) return DropReason::unknown;
     // The last probe may have been a challenge, caused by a Register in another's name.
     if (!known->recent_nonce(packet.nonce) && !challenge_.valid(packet.nonce, from.peer, now)) return DropReason::nonce;
-    rows.leave(*known, now);
+    rows.leave(*known, Departure::goodbye, now);
     notices.add(LogLevel::info, "back-end deregistered", {{"backend", known->name()}});
     rows.remove(*known);  // with its last connection, if it has any
   }

@@ -101,7 +101,7 @@ void add_process(MetricsPage& page, const ProxyStatus& status, const ProcessFigu
          count(status.log_lines_dropped));
   by_reason(page, "farol_reloads_total", "Times the configuration was read anew, by what came of it.",
             {{"done", status.reloads_done}, {"failed", status.reloads_failed}}, "result");
-  page.single("farol_ready", gauge, "1 while a back-end can be chosen.", status.ready ? 1 : 0);
+  page.single("farol_ready", gauge, "1 while a back-end of a listener's pool can be chosen.", status.ready ? 1 : 0);
   page.single("farol_draining", gauge, "1 while the proxy is stopping.", status.draining ? 1 : 0);
 }
 

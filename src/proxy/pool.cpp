@@ -13,9 +13,7 @@
 namespace farol::proxy {
 namespace {
 
-constexpr std::size_t kKept = 64;         ///< decisions remembered
-constexpr std::size_t kConsidered = 16;   ///< candidates shown of each
-constexpr double kKeptPerSecond = 10;     ///< in the long run; kKept at once
+constexpr std::size_t kConsidered = 16;  ///< candidates shown of a decision that is kept
 
 std::uint32_t busy(const Standing& standing, BackendSignals::Connections own) {
   return std::min(own.open, own.owed + standing.flowing);
@@ -50,7 +48,7 @@ void take_out(std::vector<Value>& values, std::size_t slot) {
 }  // namespace
 
 Pool::Pool(std::string name_, Policy policy_, const WeightedConfig& config, std::size_t capacity)
-    : name(std::move(name_)), policy(policy_), changed(capacity), config_(config), may_keep_(kKept) {}
+    : name(std::move(name_)), policy(policy_), changed(capacity), config_(config) {}
 
 void Pool::change_rules(Policy next, const WeightedConfig& config) {
   SpinLock lock(mutex_);
@@ -189,13 +187,24 @@ std::optional<Choice> Pool::choose(const Request& request) {
 }
 
 /// From what is known when the choice is made; the rest is the policy's.
-Reason Pool::reason(const Request& request, std::size_t slot, double runner_up, bool queued) const {
-  if (entries_[slot].standing.tier == Tier::last_resort) return Reason::last_resort;
-  if (entries_[slot].standing.tier == Tier::backup) return Reason::backup;
+Reason Pool::reason(const Request& request, const Pick& pick, bool queued) const {
+  const Tier tier = entries_[pick.index].standing.tier;
+  if (tier == Tier::last_resort) return Reason::last_resort;
+  if (tier == Tier::backup) return Reason::backup;
   if (!request.tried.empty()) return Reason::retry;
   if (queued) return Reason::queued;
-  if (policy == Policy::source_hash) return Reason::source;
-  return policy == Policy::round_robin || key_[slot] > runner_up ? Reason::turn : Reason::lowest;
+  if (policy == Policy::source_hash)
+    return has_moved(request.client, pick) ? Reason::source_moved : Reason::source;
+  return policy == Policy::round_robin || key_[pick.index] > pick.runner_up ? Reason::turn : Reason::lowest;
+}
+
+/// The client has gone past its own back-end. A backup in reserve is nobody's own, however near.
+bool Pool::has_moved(std::uint64_t client, const Pick& pick) const {
+  if (!pick.perhaps_moved) return false;
+  const double distance = source_distance(identity_[pick.index], client, share_[pick.index]);
+  for (std::size_t slot = 0; slot < entries_.size(); ++slot)
+    if (is_nearer(identity_[slot], client, share_[slot], distance) && !entries_[slot].standing.backup) return true;
+  return false;
 }
 
 std::optional<Choice> Pool::choose_now(const Request& request, bool queued) {
@@ -212,7 +221,7 @@ std::optional<Choice> Pool::choose_now(const Request& request, bool queued) {
     choice->score = key_[slot];
     choice->runner_up = picked->runner_up;
     chosen_at_[slot] = ++choices_;
-    const Reason why = reason(request, slot, picked->runner_up, queued);
+    const Reason why = reason(request, *picked, queued);
     ++by_reason_[static_cast<std::size_t>(why)];
     tell(request, slot, why);
     choice->backend->signals.opened();
@@ -231,7 +240,7 @@ std::optional<Choice> Pool::choose_now(const Request& request, bool queued) {
 void Pool::tell(const Request& request, std::size_t chosen, Reason why) {
   try {
     if (request.explained != nullptr) *request.explained = explain_all(request, chosen, entries_.size());
-    if (worth_keeping(request.now)) keep(request, chosen, why);
+    if (kept_.wants(why, request.now)) keep(request, chosen, why);
   } catch (const std::bad_alloc&) {
   }
 }
@@ -322,16 +331,6 @@ std::vector<Explained> Pool::explain_all(const Request& request, std::size_t cho
   return result;
 }
 
-/// A few decisions are all kept, of many some: keeping one costs more than making it.
-bool Pool::worth_keeping(TimePoint now) {
-  const double earned = to_seconds(now - kept_at_) * kKeptPerSecond;
-  may_keep_ = std::min(static_cast<double>(kKept), may_keep_ + std::max(0.0, earned));
-  kept_at_ = now;
-  if (may_keep_ < 1) return false;
-  --may_keep_;
-  return true;
-}
-
 void Pool::keep(const Request& request, std::size_t chosen, Reason why) {
   Decision decision;
   decision.number = choices_;
@@ -346,11 +345,7 @@ void Pool::keep(const Request& request, std::size_t chosen, Reason why) {
     if (found <= Verdict::passed_over) ++decision.candidates;
   }
   decision.considered = explain_all(request, chosen, kConsidered);
-  if (kept_.size() < kKept)
-    kept_.push_back(std::move(decision));
-  else
-    kept_[kept_count_ % kKept] = std::move(decision);
-  ++kept_count_;
+  kept_.keep(std::move(decision));
 }
 
 bool Pool::idle() {
@@ -370,10 +365,7 @@ std::array<std::uint64_t, kReasons> Pool::choices() {
 
 std::vector<Decision> Pool::decisions() {
   SpinLock lock(mutex_);
-  std::vector<Decision> newest_first = kept_;
-  std::sort(newest_first.begin(), newest_first.end(),
-            [](const Decision& a, const Decision& b) { return a.number > b.number; });
-  return newest_first;
+  return kept_.newest_first();
 }
 
 }  // namespace farol::proxy

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <map>
 #include <utility>
 #include <system_error>
 
@@ -33,6 +34,8 @@ BackendTable::Options table_options(const Config& config) {
   options.pool_policies = config.pool_policies;
   options.max_connections = config.max_connections_per_backend;
   options.require_agent = config.require_agent;
+  options.served.clear();
+  for (const Config::Endpoint& endpoint : config.listen) options.served.insert(endpoint.pool);
   return options;
 }
 
@@ -146,6 +149,12 @@ void Server::reload(Config next) {
                                        {"backends_added", backends.added},
                                        {"backends_removed", backends.removed},
                                        {"backends_changed", backends.changed}});
+  warn_of_unserved();
+}
+
+Task<> Server::serve_admin(Io& io, Accepted client) {
+  const http::Responder respond = admin_->responder(client.peer);
+  co_await http::serve_connection(io, std::move(client), respond, Admin::limits(), &admin_leaves_, &admin_crowd_);
 }
 
 http::AdminAccess Server::admin_access() const {
@@ -157,20 +166,27 @@ void Server::start_admin() {
   feed_.emplace(*this);
   dashboard_.emplace(*feed_, "backend", "ADDRESS:PORT/POOL");
   admin_.emplace(*this, admin_access(), &*dashboard_);
-  respond_ = admin_->responder();
   EngineOptions options;
   options.max_connections = kAdminConnections + kAdminLeaving;
   options.idle_workers = 2;
   options.name = "admin";
-  Handler handler = [this](Io& io, Accepted client) {
-    return http::serve_connection(io, std::move(client), respond_, Admin::limits(), &admin_leaves_, &admin_crowd_);
-  };
+  Handler handler = [this](Io& io, Accepted client) { return serve_admin(io, std::move(client)); };
   admin_server_ = start_engine(EngineKind::threads, {admin_listener_}, std::move(handler), options, log_);
+}
+
+/// Of those that are configured, or were there before a listener went to another pool; who joins is told of then.
+void Server::warn_of_unserved() const {
+  std::map<std::string, std::size_t> unserved;
+  for (const BackendStatus& backend : table_.status(Clock::now()))
+    if (!backend.pool_served && !backend.leaving) ++unserved[backend.pool];
+  for (const auto& [pool, backends] : unserved)
+    log_.warn("no --listen serves this pool, which has back-ends", {{"pool", pool}, {"backends", backends}});
 }
 
 void Server::log_start() const {
   const std::size_t keys = monitoring_socket_->keys();
   for (const Address& address : clients_.addresses()) log_.info("listening", {{"address", address.text()}});
+  warn_of_unserved();
   log_.info("monitoring", {{"address", monitoring_socket_->local_address().text()}, {"keys", keys}});
   if (account_) log_.info("running as", {{"user", account_->name}});
   if (admin_listener_) log_.info("admin", {{"url", "http://" + admin_listener_->address().text()}});
@@ -282,6 +298,7 @@ ProxyStatus Server::status() const {
   counters_.fill(status, {relays.refused(), relays.refused_at()}, now);
   status.ready = table_.ready(now);
   status.draining = draining_;
+  status.listeners = clients_.listeners();
   status.pools = table_.pools();
   status.backends = table_.status(now);
   return status;
@@ -291,7 +308,7 @@ ProxyStatus Server::status() const {
 std::string Server::status_line() const {
   const std::vector<BackendStatus> backends = table_.status(Clock::now());
   const auto serving = std::count_if(backends.begin(), backends.end(), [](const BackendStatus& backend) {
-    return backend.state == State::up || backend.state == State::stale;
+    return backend.pool_served && (backend.state == State::up || backend.state == State::stale);
   });
   return fmt::format("{}{} of {} back-ends serve, {} connections", draining_ ? "draining: " : "", serving,
                      backends.size(), clients_.engine().active());
@@ -299,13 +316,14 @@ std::string Server::status_line() const {
 
 std::vector<Decision> Server::decisions() const { return table_.decisions(); }
 
-ProxyView::Change Server::set_state(const std::string& backend, AdminState state, std::optional<Duration> close_over) {
-  const Change change = table_.set_state(backend, state, Clock::now(), close_over);
+ProxyView::Change Server::set_state(const std::string& backend, const Order& order) {
+  const Change change = table_.set_state(backend, order.state, Clock::now(), order.close_over);
   if (change != Change::done) return change;
-  if (close_over)
-    log_.info("operator's order", {{"backend", backend}, {"state", to_string(state)}, {"close_over_s", to_seconds(*close_over), 1}});
+  const LogField who{"by", order.by}, what{"backend", backend}, state{"state", to_string(order.state)};
+  if (order.close_over)
+    log_.info("operator's order", {what, state, {"close_over_s", to_seconds(*order.close_over), 1}, who});
   else
-    log_.info("operator's order", {{"backend", backend}, {"state", to_string(state)}});
+    log_.info("operator's order", {what, state, who});
   return change;
 }
 

@@ -1,5 +1,6 @@
 #include "proxy/source_hash.hpp"
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 
@@ -30,6 +31,10 @@ double draw(std::uint64_t identity, std::uint64_t client) {
   return static_cast<double>(static_cast<std::int64_t>(mix(identity ^ client) >> 11)) * 0x1p-53;
 }
 
+/// −ln(1 − u)/share: an exponential variable, and the least of several is each one's with a probability in proportion to
+/// its share.
+double distance_of(double u, double share) { return -std::log(1 - u) / share; }
+
 /// How many connections a back-end may have for each unit of its share before the next one. With one more it may have
 /// the bound rounded up, so that somebody always has room.
 double most_per_share(const Candidates& candidates) {
@@ -47,25 +52,37 @@ double most_per_share(const Candidates& candidates) {
 
 }  // namespace
 
-/// The distance of a back-end is −ln(1 − u)/share with its draw u: an exponential variable, and the least of several is
-/// each one's with a probability in proportion to its share. Since −ln(1 − u) is at least u, few need the logarithm.
-/// Plain pointers, for a checked index would cost as much as the draw.
+/// Since −ln(1 − u) is at least u, few need the logarithm. Plain pointers, for a checked index would cost as much as the
+/// draw.
 std::optional<Pick> pick_by_source(const Candidates& candidates, std::uint64_t client) {
   const double most = most_per_share(candidates);
   const double *key = candidates.key.data(), *share = candidates.share.data();
   const std::uint64_t* identity = candidates.identity.data();
   std::optional<Pick> nearest;
-  double least = std::numeric_limits<double>::infinity();
+  double least = std::numeric_limits<double>::infinity(), least_out = least;
   for (std::size_t i = 0; i < candidates.key.size(); ++i) {
     const double u = draw(identity[i], client);
     if (u >= least * share[i]) continue;
-    if (key[i] == kNotNow || candidates.open[i] >= most * share[i]) continue;
-    const double distance = -std::log(1 - u) / share[i];
+    if (key[i] == kNotNow || candidates.open[i] >= most * share[i]) {
+      least_out = std::min(least_out, u / share[i]);  // at most its distance
+      continue;
+    }
+    const double distance = distance_of(u, share[i]);
     if (distance >= least) continue;
     least = distance;
     nearest = Pick{i, kNotNow};
   }
+  if (nearest) nearest->perhaps_moved = least_out < least;
   return nearest;
+}
+
+double source_distance(std::uint64_t identity, std::uint64_t client, double share) {
+  return distance_of(draw(identity, client), share);
+}
+
+bool is_nearer(std::uint64_t identity, std::uint64_t client, double share, double distance) {
+  const double u = draw(identity, client);
+  return u < distance * share && distance_of(u, share) < distance;
 }
 
 std::uint64_t source_hash(const Address& client) { return hash(client, 0); }

@@ -17,6 +17,15 @@ const char* to_string(State state) {
   return "?";
 }
 
+const char* to_string(Departure departure) {
+  switch (departure) {
+    case Departure::goodbye: return "goodbye";
+    case Departure::elsewhere: return "elsewhere";
+    case Departure::configuration: return "configuration";
+  }
+  return "?";
+}
+
 const char* to_string(AdminState state) {
   switch (state) {
     case AdminState::ready: return "ready";

@@ -83,6 +83,7 @@ json full_backend_json(const BackendStatus& backend) {
   json row = backend_json(backend);
   row["cause"] = cause_of(backend);
   row["ordered"] = to_string(backend.ordered);
+  row["leaving"] = backend.leaving ? json(to_string(backend.departure)) : json();
   row["backup"] = backend.backup;
   row["agent"] = agent_json(backend);
   row["probes"] = {
@@ -160,6 +161,9 @@ std::string status_json(const ProxyStatus& status) {
     pools.push_back({{"name", pool.name}, {"policy", pool.policy}, {"waiting", pool.waiting}});
   all["connections"]["ended"] = counters(status.ended);
   all["connections"]["last_rejected_ms"] = ages_ms(status.rejected);
+  json& listeners = all["listeners"] = json::array();
+  for (const ListenerStatus& listener : status.listeners)
+    listeners.push_back({{"address", listener.address.text()}, {"pool", listener.pool}});
   all["monitoring"] = monitoring_json(status);
   all["limits"] = limits_json(status);
   return json_text(all) + "\n";

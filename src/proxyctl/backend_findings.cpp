@@ -2,9 +2,8 @@
 
 #include <fmt/format.h>
 
-#include <map>
 #include <nlohmann/json.hpp>
-#include <set>
+#include <utility>
 
 #include "proxyctl/finding_words.hpp"
 #include "proxyctl/text_table.hpp"
@@ -79,9 +78,21 @@ Finding agent_silent(const Subject& of) {
                                 host_of(agent), port, early ? "; its Registers would tell in half a minute, so ask again" : ""));
 }
 
+/// It takes nobody any more, and no order brings it back.
+Finding leaves(const Subject& of) {
+  std::string advice = "nothing, if that was meant";
+  if (of.is("/leaving", "goodbye")) advice += "; else start its agent again";
+  if (of.is("/source", "static")) advice += "; else put it back into the configuration and reload it (HUP)";
+  return of.finding(Severity::note, "leaving",
+                    fmt::format("gets no new connections and goes with its last one ({} open): {}",
+                                count(at(of.row, "/connections/active")), words(at(of.row, "/cause"))),
+                    std::move(advice));
+}
+
 /// The state, if it is not what it should be.
 void add_state(const Subject& of, Findings& findings) {
   const bool silent = at(of.row, "/agent/silent") == true;
+  if (at(of.row, "/leaving").is_string()) return findings.push_back(leaves(of));
   if (of.is("/state", "maint") || of.is("/state", "drain")) {
     const bool ordered = of.is("/ordered", "drain") || of.is("/ordered", "maint");
     findings.push_back(of.finding(Severity::note, "out-of-service",
@@ -126,45 +137,13 @@ void add_oddities(const Subject& of, Findings& findings) {
                                   "clients wait for it, or go elsewhere: --max-connections-per-backend, or more back-ends"));
 }
 
-/// Pools in which nobody gets new connections.
-void add_pools(const json& status, Findings& findings) {
-  std::map<std::string, std::map<std::string, int>> states;
-  std::set<std::string> served;
-  for (const json& row : list(status, "/backends")) {
-    const std::string pool = words(at(row, "/pool"));
-    ++states[pool][words(at(row, "/state"))];
-    const bool up = at(row, "/state") == "up";
-    if (up || (at(row, "/state") == "stale" && policy_of(status, at(row, "/pool")) != "report")) served.insert(pool);
-  }
-  for (const auto& [pool, counts] : states) {
-    if (served.count(pool) > 0) continue;
-    std::string told;
-    int out = 0, all = 0;
-    for (const auto& [state, times] : counts) {
-      told += fmt::format("{}{} {}", told.empty() ? "" : ", ", times, state);
-      all += times;
-      if (state == "drain" || state == "maint") out += times;
-    }
-    findings.push_back({Severity::error, out == all ? "all-out-of-service" : "nobody-serves", "",
-                        fmt::format("no back-end of pool {} gets connections: {}", pool, told),
-                        out == all ? "take one back: proxyctl ready ADDRESS:PORT" : "see what is said of each"});
-  }
-  for (const json& pool : list(status, "/pools"))
-    if (!states.empty() && states.count(words(at(pool, "/name"))) == 0)
-      findings.push_back({Severity::warning, "empty-pool", "", "pool " + words(at(pool, "/name")) + " has no back-end",
-                          "start an agent for it (monitorUDP ... --pool NAME), or take it out of --listen"});
-}
-
 }  // namespace
 
 void add_backend_findings(const json& status, Findings& findings) {
-  add_pools(status, findings);
-  const bool several = list(status, "/pools").size() > 1;
   for (const json& row : list(status, "/backends")) {
     if (!row.is_object()) continue;
     const std::string address = words(at(row, "/address"));
-    const Subject of{status, row, several ? address + "/" + words(at(row, "/pool")) : address, address,
-                 policy_of(status, at(row, "/pool")) == "report"};
+    const Subject of{status, row, name_of(status, row), address, policy_of(status, at(row, "/pool")) == "report"};
     add_state(of, findings);
     add_oddities(of, findings);
   }

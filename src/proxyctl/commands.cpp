@@ -4,6 +4,7 @@
 #include <iostream>
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <stdexcept>
 
 #include "common/secret_file.hpp"
 #include "monitoring/key_ring.hpp"
@@ -52,7 +53,11 @@ int check(const Options& options) {
 }
 
 int explain(const Options& options) {
-  const json answer = AdminClient(options.admin).decisions();
+  const AdminClient proxy(options.admin);
+  const json answer = proxy.decisions();
+  const bool known = options.backend.empty() || !last_decisions(answer, 1, options.backend).empty();
+  if (!known && !has_backend(proxy.status(), options.backend))  // one that has gone is still in decisions
+    throw std::runtime_error("no back-end " + words(options.backend) + " (proxyctl status lists them)");
   if (options.json)
     print({{"decisions", last_decisions(answer, options.decisions, options.backend)}});
   else

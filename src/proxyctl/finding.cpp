@@ -10,6 +10,7 @@
 #include "proxyctl/finding_words.hpp"
 #include "proxyctl/limit_findings.hpp"
 #include "proxyctl/monitoring_findings.hpp"
+#include "proxyctl/pool_findings.hpp"
 #include "proxyctl/text_table.hpp"
 
 namespace farol::proxyctl {
@@ -49,6 +50,7 @@ const char* to_string(Severity severity) {
 Findings find_trouble(const json& status) {
   Findings findings;
   add_monitoring_findings(status, findings);
+  add_pool_findings(status, findings);
   add_backend_findings(status, findings);
   add_limit_findings(status, findings);
   std::stable_sort(findings.begin(), findings.end(),

@@ -53,6 +53,17 @@ std::string udp_port(const json& status) {
   return port == "-" ? "5555" : port;
 }
 
+bool is_served(const json& status, const json& pool) {
+  const json listeners = list(status, "/listeners");
+  return listeners.empty() || std::any_of(listeners.begin(), listeners.end(),
+                                          [&](const json& each) { return at(each, "/pool") == pool; });
+}
+
+std::string name_of(const json& status, const json& row) {
+  const std::string address = words(at(row, "/address"));
+  return list(status, "/pools").size() > 1 ? address + "/" + words(at(row, "/pool")) : address;
+}
+
 std::string policy_of(const json& status, const json& pool) {
   for (const json& each : list(status, "/pools"))
     if (at(each, "/name") == pool) return words(at(each, "/policy"));

@@ -73,9 +73,12 @@ class Commands {
   void add_explain() {
     CLI::App& command = add("explain", "why the last choices fell as they did, with every part of each score",
                             proxyctl::explain);
-    command.add_option("--last", options_.decisions, "how many choices")->check(CLI::Range(1, 1000))
+    command.add_option("--last", options_.decisions,
+                       "how many, of those that are kept: the last 64 of a pool, 16 of each rarer reason")
+        ->check(CLI::Range(1, 1000))
         ->capture_default_str();
-    command.add_option("--backend", options_.backend, "only those that chose this one, ADDRESS:PORT");
+    command.add_option("--backend", options_.backend,
+                       "only those that chose, passed over or left out this one, ADDRESS:PORT[/POOL]");
   }
 
   void add_state(const std::string& name, const std::string& help) {

@@ -3,8 +3,10 @@
 #include <fmt/format.h>
 
 #include <nlohmann/json.hpp>
+#include <set>
 #include <vector>
 
+#include "proxyctl/finding_words.hpp"
 #include "proxyctl/text_table.hpp"
 
 namespace farol::proxyctl {
@@ -43,6 +45,17 @@ std::string headline(const json& status) {
   return out;
 }
 
+/// Pools whose back-ends look well and get no client.
+std::string unserved(const json& status) {
+  std::set<std::string> pools;
+  for (const json& row : list(status, "/backends"))
+    if (!is_served(status, at(row, "/pool"))) pools.insert(words(at(row, "/pool")));
+  std::string out;
+  for (const std::string& pool : pools)
+    out += "\nno --listen serves pool " + pool + " (proxyctl check says what to do)\n";
+  return out;
+}
+
 }  // namespace
 
 std::string program_line(const json& status) {
@@ -57,7 +70,7 @@ std::string status_table(const json& status) {
   const json backends = at(status, "/backends");
   if (!backends.is_array() || backends.empty()) return headline(status) + "no back-ends\n";
   for (const json& backend : backends) rows.push_back(row(backend));
-  return headline(status) + "\n" + aligned(rows, kLeftAligned);
+  return headline(status) + "\n" + aligned(rows, kLeftAligned) + unserved(status);
 }
 
 }  // namespace farol::proxyctl

@@ -47,7 +47,7 @@ class DashboardInUse(WithBrowser, TestCase):
         self.assertEqual(self.words(reason="turn"), "its turn of 2: 0.200, as good as b with 0.100")
         self.assertTrue(self.words(reason="lowest").startswith("lowest score of 2: 0.200; next b"))
         self.assertEqual(self.words(reason="lowest", candidates=1), "the only one that could be chosen")
-        self.assertIn("its home back-end is full; 2 could", self.words(reason="source_full"))
+        self.assertIn("whose own back-end is full or out; 2 could", self.words(reason="source_moved"))
         self.assertEqual(self.words(reason="what comes next"), "what comes next; 2 could be chosen")
         self.assertEqual(self.words(reason="nobody", verdicts={"drain": 2}), "nobody can be chosen: 2 drain")
 

@@ -117,6 +117,7 @@ class Admin(TestCase):
         self.assertEqual(proxy.backend(backend)["state"], "up")
         done = subprocess.run([*drain, "--token-file", token], capture_output=True, text=True)
         self.assertEqual((done.returncode, done.stdout), (0, f"{backend}: drain\n"))
+        proxy.wait_for(rf"operator's order.* backend={backend} state=drain by=127\.0\.0\.1:\d+$")
         self.assertEqual(self.order(proxy, backend, f"Authorization: Bearer {TOKEN}"), (200, "up"))
         self.assertNotIn(TOKEN, proxy.output())
 

@@ -10,7 +10,7 @@ import subprocess
 import threading
 import unittest
 
-from harness import SLOW, TestCase, for_the_proxy, free_port, program, wait_until
+from harness import SLOW, TestCase, for_the_proxy, free_port, http_get, program, wait_until
 
 QUICK = ("--probe-interval", "200ms", "--probe-timeout", "200ms", "--alive-interval", "600ms")
 WELL, WRONG = 0, 2
@@ -128,6 +128,22 @@ class CheckTest(TestCase):
         self.assertRegex(found["seen"], r"the last came from 127\.0\.0\.1:\d+, ")
         self.assertIn("none of them led to one", self.found(proxy, "no-backend", WRONG)["seen"])
         self.assertTrue(agent.running())
+
+    def test_an_agent_for_a_pool_that_no_listener_serves(self):
+        proxy, web, good = self.proxy(*QUICK), self.web("one"), self.web("two")
+        self.agent(proxy, web.port, "--pool", "wbe")
+        self.assertRegex(proxy.wait_state(web.at, "up")["cause"], "no listener serves its pool")
+        proxy.wait_for(rf"level=warn .*no --listen serves this back-end's pool.* backend={web.at} pool=.?#[0-9a-f]{{8}}")
+        self.assertIn(" 503 ", http_get("127.0.0.1", proxy.admin_port, "/readyz")[0].splitlines()[0])
+        self.assertIn("\nfarol_ready 0\n", http_get("127.0.0.1", proxy.admin_port, "/metrics")[1].decode())
+        self.assertEqual(proxy.status()["listeners"], [{"address": f"127.0.0.1:{proxy.port}", "pool": "default"}])
+        self.found(proxy, "pool-not-served", WRONG)
+        self.agent(proxy, good.port)  # is not to hide it
+        proxy.wait_state(good.at, "up")
+        self.assertIn(" 200 ", http_get("127.0.0.1", proxy.admin_port, "/readyz")[0].splitlines()[0])
+        found = self.found(proxy, "pool-not-served", WRONG)
+        self.assertTrue(found["backend"].startswith(web.at + "/#"), found)
+        self.assertIn("correct the agent's --pool", found["advice"])
 
     def test_agents_that_do_not_answer_and_services_that_are_closed(self):
         proxy = self.proxy(*QUICK, backends=[f"127.0.0.1:{free_port()}"])

@@ -370,3 +370,10 @@ class Explanations(MonitoringTest):
         self.assertRegex(lines[0], r"^#2 .*: pool default, weighted: the lowest score; 2 could be chosen$")
         self.assertEqual(lines[2].split()[:2], [idle.at, "chosen"])
         self.assertRegex(lines[3], f"^{full.at} +passed over")
+        self.assertEqual(self.proxyctl(proxy, "explain", "--backend", idle.at + "/default").splitlines()[2:3], lines[2:3])
+        why = self.proxyctl(proxy, "explain", "--backend", full.at).splitlines()[1]
+        self.assertRegex(why, f"^{full.at} was passed over: its score [0-9.]+, the other's [0-9.]+; most of it tcp")
+        nobody = subprocess.run([program("proxyctl"), "--admin", f"http://127.0.0.1:{proxy.admin_port}", "explain",
+                                 "--backend", "192.0.2.1:80"], text=True, capture_output=True, timeout=10 * SLOW)
+        self.assertEqual((nobody.returncode, nobody.stdout), (1, ""))
+        self.assertEqual(nobody.stderr, "proxyctl: no back-end 192.0.2.1:80 (proxyctl status lists them)\n")

@@ -171,6 +171,19 @@ class Reload(TestCase):
             silent[0].settimeout(0.5)
             self.assertRaises(TimeoutError, silent[0].recv, 1)
 
+    def test_a_listener_that_goes_to_another_pool_leaves_the_back_ends_of_the_first_without_clients(self):
+        web, here = self.web("one"), f"127.0.0.1:{free_port()}"
+        backends = key("backend", web.at)
+        proxy = self.started(Listening(self.directory() / "proxy.toml", self.engine, [key("listen", here), backends]))
+        self.assertTrue(proxy.status()["ready"])
+        proxy.reload(key("listen", here + "=api"), backends)
+        proxy.wait_for("level=warn .*no --listen serves this pool, which has back-ends.* pool=default backends=1")
+        self.assertFalse(proxy.status()["ready"])
+        self.assertEqual(proxy.status()["listeners"], [{"address": here, "pool": "api"}])
+        proxy.reload(key("listen", here + "=api"), key("backend", web.at + ",pool=api"))
+        proxy.wait_state(web.at, "up")
+        wait_until(lambda: proxy.status()["ready"], 5 * SLOW, "the proxy is ready")
+
     def test_nobody_is_refused_while_it_reloads(self):
         one, two = self.web("one"), self.web("two")
         both, only = key("backend", one.at, two.at), key("backend", one.at)

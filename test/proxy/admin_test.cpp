@@ -42,8 +42,10 @@ class FakeProxy final : public ProxyView {
   }
   [[nodiscard]] ProxyStatus status() const override { return now; }
   [[nodiscard]] std::vector<Decision> decisions() const override { return decided; }
-  Change set_state(const std::string& name, AdminState state, std::optional<Duration> close_over) override {
-    closed_over = close_over;
+  Change set_state(const std::string& name, const Order& order) override {
+    closed_over = order.close_over;
+    ordered_by = order.by;
+    const AdminState state = order.state;
     std::vector<BackendStatus*> found;
     for (BackendStatus& each : now.backends)
       if (name == each.address.text() || name == each.address.text() + "/" + each.pool) found.push_back(&each);
@@ -60,6 +62,7 @@ class FakeProxy final : public ProxyView {
   ProxyStatus now;
   std::vector<Decision> decided;
   std::optional<Duration> closed_over;  ///< by the last order
+  std::string ordered_by;
 };
 
 http::Request request(const std::string& method, const std::string& target, const std::string& host = "127.0.0.1") {
@@ -153,6 +156,8 @@ TEST_CASE("the status has every field, absent values are null") {
   first.ejected_for = 2500ms;
   first.connections_failed = 4;
   first.connections_most = 20;
+  first.leaving = true;
+  proxy.now.listeners = {{*Address::parse("0.0.0.0:80"), "web"}};
 
   const http::Response response = Admin(proxy, kLoopback).respond(request("GET", "/api/v1/status"));
   CHECK(response.field("Content-Type") == "application/json");
@@ -174,6 +179,9 @@ TEST_CASE("the status has every field, absent values are null") {
   CHECK(status["monitoring"]["dropped"] == json({{"bad_mac", 7}}));
 
   const json known = status["backends"][0], fresh = status["backends"][1];
+  CHECK(status["listeners"] == json::parse(R"([{"address": "0.0.0.0:80", "pool": "web"}])"));
+  CHECK(known["leaving"] == "goodbye");
+  CHECK(fresh["leaving"].is_null());
   CHECK(known["address"] == "10.0.0.1:80");
   CHECK(known["pool"] == "web");
   CHECK(known["source"] == "agent");
@@ -265,6 +273,13 @@ TEST_CASE("the operator's order changes a back-end and says its new state") {
   CHECK(proxy.now.backends[2].state == State::maint);
 }
 
+TEST_CASE("an order is passed on with the address of who gave it") {
+  FakeProxy proxy;
+  const Admin admin(proxy, kLoopback);
+  CHECK(admin.respond(order("10.0.0.1:80", R"({"state":"drain"})"), *Address::parse("127.0.0.1:40123")).status() == 200);
+  CHECK(proxy.ordered_by == "127.0.0.1:40123");
+}
+
 TEST_CASE("an order that cannot be carried out says what would be right") {
   FakeProxy proxy;
   const Admin admin(proxy, kLoopback);
@@ -346,7 +361,7 @@ TEST_CASE("proxyctl's client and the admin endpoint understand each other") {
   const Logger log(-1, LogLevel::error, LogFormat::text);
   const auto listener = std::make_shared<Listener>(*Address::parse("127.0.0.1:0"));
   const Admin admin(proxy, listener->address());
-  const http::Responder responder = admin.responder();
+  const http::Responder responder = admin.responder({});
   const auto engine = start_engine(
       EngineKind::threads, {listener},
       [&](Io& io, Accepted client) {

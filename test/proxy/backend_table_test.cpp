@@ -1,6 +1,7 @@
 #include "proxy/backend_table.hpp"
 
 #include <catch2/catch.hpp>
+#include <fmt/format.h>
 #include <array>
 #include <atomic>
 #include <map>
@@ -118,6 +119,28 @@ TEST_CASE("BackendTable: when all look dead they are tried, but never against or
   REQUIRE(bench.table.set_state(kA.name(), AdminState::drain, bench.now) == Change::done);
   bench.row(kB)->agent.draining = true;
   CHECK_FALSE(acquire(bench));
+}
+
+TEST_CASE("BackendTable: a back-end in a pool that no listener serves makes nobody ready", "[backend_table]") {
+  Bench bench;
+  TestAgent stray("10.0.0.7:5555", 7);
+  stray.service.pool = monitoring::pool_id("wbe");
+  bench.join(stray);
+  REQUIRE(bench.state(stray) == State::up);
+  CHECK_FALSE(bench.table.ready(bench.now));
+  CHECK(bench.table.status(bench.now)[0].pool == "#" + fmt::format("{:08x}", stray.service.pool));
+  CHECK_FALSE(bench.table.status(bench.now)[0].pool_served);
+
+  BackendTable::Options options;
+  options.served = {"api", "wbe"};  // the listeners' pools are others now
+  bench.table.name_pool("wbe");
+  bench.table.change_rules(options, bench.now);
+  CHECK(bench.table.ready(bench.now));
+  CHECK(bench.table.status(bench.now)[0].pool == "wbe");
+  CHECK(bench.table.status(bench.now)[0].pool_served);
+  options.served = {"api"};
+  bench.table.change_rules(options, bench.now);
+  CHECK_FALSE(bench.table.ready(bench.now));
 }
 
 TEST_CASE("BackendTable: report leaves the silent out and has no last resort", "[backend_table]") {

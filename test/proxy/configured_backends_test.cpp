@@ -1,8 +1,10 @@
 #include "proxy/configured_backends.hpp"
 
 #include <catch2/catch.hpp>
+#include <string>
 #include <vector>
 
+#include "proxy/causes.hpp"
 #include "proxy/monitoring_fixture.hpp"
 
 using namespace farol;
@@ -74,6 +76,7 @@ TEST_CASE("configured back-ends: who is dropped gets no more connections and goe
   while (leaving.signals.open() == 0) leases.push_back(std::move(*bench.acquire()));
   CHECK(bench.configure({backend("10.0.0.2:80")}).removed == 1);
   CHECK(leaving.state(bench.now) == State::drain);
+  CHECK(cause_of(leaving.status(bench.now)) == std::string("taken out of the configuration"));
   for (int i = 0; i < 5; ++i) CHECK(bench.acquire()->address() == at("10.0.0.2:80"));
   CHECK(bench.alarms.tick(bench.now + 1h, false).size() == 1);  // of the other
   CHECK(bench.table.status(bench.now).size() == 2);

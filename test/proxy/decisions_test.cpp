@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <catch2/catch.hpp>
 #include <map>
 #include <string>
@@ -151,6 +152,64 @@ TEST_CASE("Pool: where only connections count, they are the whole score", "[pool
   CHECK(last.score == 1.5);  // (2 + 1) / 2
   CHECK(last.components.tcp == 1.5);
   CHECK(last.components.sum() == 1.5);
+}
+
+TEST_CASE("Pool: a client's own back-end that is full, or out, is not said to be its own", "[pool]") {
+  StaticPool t(Policy::source_hash);
+  std::vector<Backend*> all;
+  for (const char* address : {"10.0.0.1:80", "10.0.0.2:80", "10.0.0.3:80"}) all.push_back(&t.add(address));
+  t.add("10.0.0.8:80", 1, true);  // nobody's own, while it is in reserve
+  t.add("10.0.0.9:80", 1, true);
+  const auto reason_for = [&](std::uint64_t client) {
+    CHECK(t.acquire(client));
+    return t.decisions()[0].reason;
+  };
+  for (std::uint64_t client = 1; client <= 20; ++client) CHECK(reason_for(client * 0x9e3779b97f4a7c15) == Reason::source);
+
+  const std::uint64_t client = 7;
+  const auto held = t.acquire(client);
+  Backend& own = **std::find_if(all.begin(), all.end(), [&](Backend* each) { return each->id == held->id(); });
+  own.max_connections = 1;
+  CHECK(reason_for(client) == Reason::source_moved);
+  own.max_connections = 0;
+  CHECK(reason_for(client) == Reason::source_moved);  // two of two would be more than 1.25 times its share
+  own.admin = AdminState::drain;
+  CHECK(reason_for(client) == Reason::source_moved);
+  own.admin = AdminState::ready;
+  own.connect_failed(t.bench.now, true);
+  CHECK(reason_for(client) == Reason::source_moved);
+  CHECK(t.pool().choices()[static_cast<std::size_t>(Reason::source_moved)] == 4);
+}
+
+TEST_CASE("Pool: the decision that tells why a client was refused outlives a thousand usual ones", "[pool]") {
+  StaticPool t(Policy::round_robin);
+  Backend &one = t.add("10.0.0.1:80"), &spare = t.add("10.0.0.2:80", 1, true);
+  const auto all_but = [&](Reason reason) {
+    const std::vector<Decision> kept = t.decisions();
+    return std::count_if(kept.begin(), kept.end(), [&](const Decision& each) { return each.reason != reason; });
+  };
+  one.admin = spare.admin = AdminState::drain;
+  CHECK(t.chosen() == "nobody");
+  one.admin = AdminState::ready;
+  CHECK(t.chosen(0, {999}) == one.name());  // another, which is gone since, had failed this client
+  for (int second = 0; second < 60; ++second, t.bench.now += 1s)
+    for (int i = 0; i < 100; ++i) t.chosen();
+  std::vector<Decision> kept = t.decisions();
+  REQUIRE(kept.size() == 64 + 2);
+  CHECK(kept[64].reason == Reason::retry);
+  CHECK(kept[65].reason == Reason::nobody);
+  CHECK(kept[65].number == 1);
+  CHECK(all_but(Reason::turn) == 2);
+
+  one.admin = AdminState::maint;  // and ten thousand of one rare kind leave the others alone
+  spare.admin = AdminState::ready;
+  for (int second = 0; second < 100; ++second, t.bench.now += 1s)
+    for (int i = 0; i < 100; ++i) t.chosen();
+  kept = t.decisions();
+  CHECK(kept.size() == 64 + 2 + 16);
+  CHECK(kept.front().reason == Reason::backup);
+  CHECK(kept.back().number == 1);
+  CHECK(std::is_sorted(kept.begin(), kept.end(), [](const auto& a, const auto& b) { return a.number > b.number; }));
 }
 
 TEST_CASE("Pool: of few decisions all are kept, of many ten a second, the last 64", "[pool]") {

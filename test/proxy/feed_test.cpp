@@ -30,7 +30,7 @@ class FakeProxy final : public ProxyView {
   FakeProxy() { now.backends = {backend("10.0.0.1:80", State::up), backend("10.0.0.2:80", State::up)}; }
   [[nodiscard]] ProxyStatus status() const override { return now; }
   [[nodiscard]] std::vector<Decision> decisions() const override { return decided; }
-  Change set_state(const std::string&, AdminState, std::optional<Duration>) override { return Change::done; }
+  Change set_state(const std::string&, const Order&) override { return Change::done; }
   UpgradeOutcome upgrade() override { return {}; }
 
   /// A second passes.
@@ -158,6 +158,44 @@ TEST_CASE("the feed keeps each back-end's figures", "[dashboard]") {
   CHECK_FALSE(feed.history("10.0.0.9:80/web"));
 }
 
+TEST_CASE("the event of a back-end that has left says how it went, not what it was like before", "[dashboard]") {
+  FakeProxy proxy;
+  ProxyFeed feed(proxy);
+  const auto how = [&](const BackendStatus& last) {
+    proxy.now.backends = {last};
+    proxy.next(feed);
+    proxy.now.backends.clear();
+    const json event = proxy.next(feed)["events"].back();
+    CHECK(event["kind"] == "left");
+    return event["cause"].get<std::string>();
+  };
+  BackendStatus last = backend("10.0.0.1:80", State::up);
+  CHECK(how(last) == "its agent said goodbye");
+  last.agent_silent = true;
+  last.state = State::stale;
+  CHECK(how(last) == "silent for so long that it was forgotten");
+  last.leaving = true;
+  last.state = State::drain;
+  last.departure = Departure::elsewhere;
+  CHECK(how(last) == "its agent stands for another address, port or pool now");
+  last = backend("10.0.0.1:80", State::up);
+  last.source = Source::configured;
+  CHECK(how(last) == "taken out of the configuration");
+}
+
+TEST_CASE("one that leaves while connections are open says why, whatever was ordered", "[dashboard]") {
+  BackendStatus some = backend("10.0.0.1:80", State::drain);
+  some.leaving = true;
+  CHECK(cause_of(some) == std::string("its agent said goodbye"));
+  some.ordered = AdminState::maint;
+  some.state = State::maint;
+  CHECK(cause_of(some) == std::string("its agent said goodbye"));
+  some.departure = Departure::configuration;
+  CHECK(cause_of(some) == std::string("the configuration has its address and does without its agent"));
+  some.source = Source::configured;
+  CHECK(cause_of(some) == std::string("taken out of the configuration"));
+}
+
 TEST_CASE("every state has its cause", "[dashboard]") {
   BackendStatus some = backend("10.0.0.1:80", State::drain);
   CHECK(cause_of(some) == std::string("its agent wants no new connections"));
@@ -165,11 +203,20 @@ TEST_CASE("every state has its cause", "[dashboard]") {
   CHECK(cause_of(some) == std::string("the operator's order"));
   some.state = State::down;
   some.service_failed = true;
-  CHECK(cause_of(some) == std::string("its service refuses connections, or does not answer"));
+  CHECK(cause_of(some) == std::string("its service refuses connections"));
   some.agent_silent = true;
+  CHECK(cause_of(some) == std::string("its agent is silent, and its service refuses connections"));
+  some.service_unanswered = true;
   CHECK(cause_of(some) == std::string("its agent is silent, and its service does not answer"));
+  some.agent_silent = false;
+  CHECK(cause_of(some) == std::string("its service does not answer"));
+  some.agent_silent = true;
   some.service_failed = false;
   CHECK(cause_of(some) == std::string("its agent is silent, and --require-agent is set"));
+  some.state = State::up;
+  CHECK(cause_of(some) == std::string("its agent answers"));
+  some.pool_served = false;
+  CHECK(cause_of(some) == std::string("its agent answers, but no listener serves its pool"));
   for (const State state : {State::new_, State::up, State::stale, State::ejected, State::maint}) {
     some.state = state;
     CHECK(*cause_of(some) != '\0');

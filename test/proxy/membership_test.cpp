@@ -229,6 +229,7 @@ TEST_CASE("Membership: an agent that stands for another service leaves its old r
   }
   CHECK(bench.state(changed) == State::up);
   CHECK(bench.state(kA) == State::drain);
+  CHECK(bench.row(kA)->status(bench.now).departure == Departure::elsewhere);
   bench.pass(50ms);
   CHECK(bench.row(kA) == nullptr);
   bench.probe_and_answer(changed);  // found by its source
@@ -261,6 +262,8 @@ TEST_CASE("Membership: deregistered with connections: drained, gone with the las
   auto lease = bench.acquire();
   bench.deliver(kA.peer, kA.goodbye(bench.probe(kA).nonce));
   CHECK(bench.state(kA) == State::drain);
+  CHECK(bench.row(kA)->status(bench.now).leaving);
+  CHECK(bench.row(kA)->status(bench.now).departure == Departure::goodbye);
   CHECK(bench.table.access().next_probe() == TimePoint::max());
   bench.pass(1min);
   CHECK(bench.state(kA) == State::drain);

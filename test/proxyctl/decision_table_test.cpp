@@ -42,10 +42,41 @@ TEST_CASE("of several decisions the newest comes last") {
   CHECK(decision_table(kDecisions, 9, "") == std::string(kBefore) + "\n" + kNewest);
 }
 
-TEST_CASE("decisions can be asked for by who was chosen") {
+TEST_CASE("decisions can be asked for by a back-end, with its pool or without") {
   CHECK(decision_table(kDecisions, 9, "10.1.1.3:80") == kBefore);
-  CHECK(decision_table(kDecisions, 9, "10.1.1.2:80") ==
-        "none of the last decisions chose that back-end (proxyctl explain shows them)\n");
+  CHECK(decision_table(kDecisions, 9, "10.1.1.3:80/web") == kBefore);
+  CHECK(decision_table(kDecisions, 9, "10.1.1.1:80/default") == kNewest);
+  CHECK(decision_table(kDecisions, 9, "10.1.1.3:80/default") ==
+        "none of the last decisions tells of that back-end (proxyctl explain shows them)\n");
+}
+
+TEST_CASE("a decision says why it was not the one that was asked for") {
+  const auto why = [](const char* reason, const char* verdict, double score) {
+    json answer = kDecisions;
+    json& decision = answer["decisions"][0];
+    decision["reason"] = reason;
+    decision["considered"][1]["verdict"] = verdict;
+    decision["considered"][1]["score"] = score;
+    const std::string text = decision_table(answer, 1, "10.1.1.2:80");
+    const auto line = text.find('\n') + 1;
+    return text.substr(line, text.find('\n', line) - line);
+  };
+  CHECK(why("lowest", "passed_over", 5.295) ==
+        "10.1.1.2:80 was passed over: its score 5.295, the other's 0.695; most of it tcp (+2.970)");
+  CHECK(why("turn", "passed_over", .69) == "10.1.1.2:80 was passed over: it was the other's turn");
+  CHECK(why("source", "passed_over", 0) == "10.1.1.2:80 was passed over: other clients are its own");
+  CHECK(why("lowest", "full", .1) == "10.1.1.2:80 was left out: it has as many connections as it may");
+  CHECK(why("lowest", "drain", .1) == "10.1.1.2:80 was left out: it is to get no new connections");
+}
+
+TEST_CASE("an address that is no back-end's is told from one that nothing was decided about") {
+  using farol::proxyctl::has_backend;
+  const json status = json::parse(R"({"backends": [{"address": "10.1.1.1:80", "pool": "web"}, 7]})");
+  CHECK(has_backend(status, "10.1.1.1:80"));
+  CHECK(has_backend(status, "10.1.1.1:80/web"));
+  CHECK_FALSE(has_backend(status, "10.1.1.1:80/default"));
+  CHECK_FALSE(has_backend(status, "-"));
+  CHECK_FALSE(has_backend(json::object(), "10.1.1.1:80"));
 }
 
 TEST_CASE("what a program gets is cut and filtered alike") {

@@ -229,6 +229,55 @@ TEST_CASE("check: pools are told apart", "[check]") {
   CHECK(of_rule(status, "out-of-service").backend == "10.1.1.2:80/web");
 }
 
+TEST_CASE("check: a back-end in a pool that no listener serves is lost, however well it looks", "[check]") {
+  json status = healthy();
+  status["listeners"] = {{{"address", "0.0.0.0:80"}, {"pool", "default"}}};
+  CHECK(find_trouble(status).empty());
+  status = and_another(std::move(status));
+  status["pools"].push_back({{"name", "wbe"}, {"policy", "weighted"}, {"waiting", 0}});
+  status["backends"][1]["pool"] = "wbe";
+  const Finding stray = only(status);
+  CHECK(stray.severity == Severity::error);
+  CHECK(stray.rule == "pool-not-served");
+  CHECK(stray.backend == "10.1.1.2:80/wbe");
+  CHECK(stray.seen == "its agent 10.1.1.1:5555 registers for pool wbe, which no --listen serves: no client gets there");
+  CHECK(stray.advice == "add =wbe to a --listen, or correct the agent's --pool");
+  status["backends"][1].merge_patch({{"agent", nullptr}, {"source", "static"}});
+  CHECK(has(only(status).seen, "it is configured for pool wbe"));
+  CHECK(has(only(status).advice, "pool= in its --backend"));
+  status["backends"][1]["pool"] = "#c81b7aca";
+  status["pools"][1]["name"] = "#c81b7aca";
+  CHECK(has(only(status).seen, "pool #c81b7aca (the hash of a name that this proxy does not know)"));
+  CHECK(has(only(status).advice, "add =NAME to a --listen"));
+  status["backends"].erase(0);  // the pool that clients are sent to has nobody
+  CHECK(has(of_rule(status, "empty-pool").seen, "pool default"));
+  status["pools"].push_back({{"name", "spare"}, {"policy", "report"}});  // of which a policy speaks, and no listener
+  CHECK(find_trouble(status).size() == 2);
+}
+
+TEST_CASE("check: one that leaves is brought back by no order", "[check]") {
+  const json goodbye = {{"state", "drain"}, {"leaving", "goodbye"}, {"cause", "its agent said goodbye"}};
+  json status = and_another(with_backend(goodbye));
+  const Finding left = only(status);
+  CHECK(left.rule == "leaving");
+  CHECK(left.severity == Severity::note);
+  CHECK(left.seen == "gets no new connections and goes with its last one (3 open): its agent said goodbye");
+  CHECK(has(left.advice, "start its agent again"));
+  status["backends"][0].merge_patch({{"leaving", "configuration"}, {"source", "static"}, {"agent", nullptr}});
+  CHECK(has(only(status).advice, "put it back into the configuration"));
+  CHECK_FALSE(has(only(status).advice, "USR1"));
+}
+
+TEST_CASE("check: what brings a pool back depends on why all are out", "[check]") {
+  json status = with_backend({{"state", "drain"}, {"leaving", "goodbye"}, {"cause", "its agent said goodbye"}});
+  CHECK(of_rule(status, "all-out-of-service").seen == "no back-end of pool default gets connections: 1 leaving");
+  CHECK(has(of_rule(status, "all-out-of-service").advice, "start an agent for it again"));
+  status["backends"][0]["leaving"] = nullptr;
+  CHECK(has(of_rule(status, "all-out-of-service").advice, "USR1"));
+  status["backends"][0]["ordered"] = "drain";
+  CHECK(has(of_rule(status, "all-out-of-service").advice, "proxyctl ready"));
+}
+
 TEST_CASE("check: ejected, not checked, lossy, contested, doubtful and full back-ends", "[check]") {
   const auto found = [](const json& changes) { return only(and_another(with_backend(changes))); };
   const Finding ejected = found({{"state", "ejected"}, {"ejected_until_ms", 2500}, {"connections", {{"failed", 7}}}});

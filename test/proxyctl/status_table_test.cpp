@@ -32,6 +32,14 @@ TEST_CASE("status is an aligned table under a headline") {
         "[2001:db8::1]:8080  web      stale      -        -    0%    -    -    -  1m01s       0      2       1\n");
 }
 
+TEST_CASE("a pool that no listener serves is told of under the table") {
+  json status = kStatus;
+  status["listeners"] = {{{"address", "0.0.0.0:80"}, {"pool", "default"}}};
+  const std::string text = status_table(status);
+  CHECK(text.find("\nno --listen serves pool web (proxyctl check says what to do)\n") != std::string::npos);
+  CHECK(text.find("serves pool default") == std::string::npos);
+}
+
 TEST_CASE("without back-ends status says so") {
   json status = kStatus;
   status["backends"] = json::array();
