@@ -72,6 +72,8 @@ struct BackendStatus {
   bool service_failed = false;          ///< the last check of it was refused or not answered
   bool service_unanswered = false;      ///< of these: not answered
   bool backup = false;
+  double weight = 1;
+  std::optional<double> slow_start;     ///< the share of its share that it gets so far, if less than all
   Address agent;                        ///< where it is reached; unspecified without one
   std::optional<Duration> register_age;  ///< since its last Register, if one was heard since it is known
   bool listening = true;                ///< by the agent's word something listens on the service's port

@@ -271,6 +271,8 @@ BackendStatus Backend::status(TimePoint now) const {
   view.service_failed = judged_by_check() && check == Check::refused;
   view.service_unanswered = view.service_failed && check_unanswered;
   view.backup = backup;
+  view.weight = weight;
+  if (const double share = ramp(now); entered_ && share < 1) view.slow_start = share;
   if (source == Source::agent) {
     view.agent = agent.path.peer;
     view.listening = agent.listening;

@@ -84,7 +84,6 @@ json full_backend_json(const BackendStatus& backend) {
   row["cause"] = cause_of(backend);
   row["ordered"] = to_string(backend.ordered);
   row["leaving"] = backend.leaving ? json(to_string(backend.departure)) : json();
-  row["backup"] = backend.backup;
   row["agent"] = agent_json(backend);
   row["probes"] = {
       {"sent", backend.probes_sent}, {"answered", backend.probes_answered}, {"lost", backend.probes_lost}};
@@ -111,6 +110,9 @@ json backend_json(const BackendStatus& backend) {
       {"pool", backend.pool},
       {"source", to_string(backend.source)},
       {"state", to_string(backend.state)},
+      {"backup", backend.backup},
+      {"weight", rounded(backend.weight)},
+      {"slow_start", backend.slow_start ? json(rounded(*backend.slow_start)) : json()},
       {"score", optional(backend.score)},
       {"components", backend.score ? components_json(backend.components) : no_components()},
       {"rtt_ms",

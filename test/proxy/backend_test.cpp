@@ -271,3 +271,15 @@ TEST_CASE("Backend: the status says what is known and how old it is", "[backend]
   CHECK(status.memory == Approx(.89));
   CHECK(status.report_age == Duration(989ms));
 }
+
+TEST_CASE("Backend: its status tells of a slow start while it lasts", "[backend]") {
+  Row row;
+  CHECK_FALSE(row.status(kStart).slow_start);
+  row.enter(true, true, kStart);
+  CHECK(row.status(kStart + kConfig.slow_start / 2).slow_start == 0.5);
+  CHECK_FALSE(row.status(kStart + kConfig.slow_start).slow_start);
+  row.enter(false, true, kStart + 1s);  // it starts anew when it is back
+  CHECK_FALSE(row.status(kStart + 2s).slow_start);
+  row.weight = 3;
+  CHECK(row.status(kStart).weight == 3);
+}

@@ -71,6 +71,8 @@ TEST_CASE("status: of a back-end it is told what its agent, its probes and its s
   now.backends[1].address = at("10.0.0.2:80");
   now.backends[1].source = Source::configured;
   now.backends[1].backup = true;
+  now.backends[1].weight = 2.5;
+  now.backends[1].slow_start = 0.25;
   now.backends[1].ordered = AdminState::drain;
   const json rows = json::parse(status_json(now))["backends"];
   CHECK(rows[0]["agent"] == json({{"address", "10.0.0.1:5555"}, {"silent", true}, {"listening", false},
@@ -80,9 +82,13 @@ TEST_CASE("status: of a back-end it is told what its agent, its probes and its s
   CHECK(rows[0]["cause"] == "its agent is silent, and its service does not answer");
   CHECK(rows[0]["ordered"] == "ready");
   CHECK(rows[0]["backup"] == false);
+  CHECK(rows[0]["weight"] == 1);
+  CHECK(rows[0]["slow_start"].is_null());
   CHECK(rows[1]["agent"].is_null());
   CHECK(rows[1]["service"].is_null());
   CHECK(rows[1]["backup"] == true);
+  CHECK(rows[1]["weight"] == 2.5);
+  CHECK(rows[1]["slow_start"] == 0.25);
   CHECK(rows[1]["ordered"] == "drain");
   known.service_unanswered = false;
   CHECK(json::parse(status_json(now))["backends"][0]["service"] == "refused");
