@@ -11,7 +11,7 @@ const PROXY = {
   sections: ["decisions"],
   legend: PARTS,
   orders: true,
-  serves: (row) => row.state === "up" || row.state === "stale",
+  serves: (row) => row.pool_served && (row.state === "up" || row.state === "stale"),
   about: (now) => [now.policy, `${now.engine} engine`],
   totals: { connections: (now) => now.connections.total, bytes: (now) => now.bytes.in + now.bytes.out },
   flow: { label: "new connections", rate: (row) => row.rate, text: perSecond },

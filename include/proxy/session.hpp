@@ -24,8 +24,9 @@ struct Retries {
 
   /// Whether there may be another one after so many.
   [[nodiscard]] bool allow(int attempts, Duration since_first) const {
-    return attempts <= most || since_first < more_within;
+    return attempts <= most || (attempts <= kAtMost && since_first < more_within);
   }
+  static constexpr int kAtMost = 64;  ///< a refusal may cost no time, but to look for the next one costs the others some
 };
 
 /// What a session goes by: it keeps the one that held when its client was accepted. What it refers to outlives it.

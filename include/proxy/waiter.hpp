@@ -20,6 +20,7 @@ struct Request {
   TimePoint now{};
   std::uint64_t client = 0;                     ///< hash of its address
   std::vector<Explained>* explained = nullptr;  ///< where every candidate's figures go, if anybody wants them
+  bool no_last_resort = false;                  ///< those that were tried are as well as they were
 };
 
 /// Who gets it.

@@ -178,6 +178,7 @@ Task<bool> Connection::send(std::string bytes) {
 
 /// The head waits for the first piece: a small body then leaves in one segment with it.
 Task<bool> Connection::stream(std::string head, BodySource& source, std::uint64_t left) {
+  taken_at_ = Clock::now();
   while (left > 0) {
     Task<std::span<const std::byte>> waiting = source.next(io_);
     std::span<const std::byte> piece = co_await waiting;

@@ -199,7 +199,7 @@ bool Backend::needs_check(TimePoint now) const {
 void Backend::take_check(bool accepted, TimePoint now, const MonitoringConfig& config) {
   check_running = false;
   // A check is over before the kernel sends a lost SYN again, and one lost packet proves nothing: it is asked once more.
-  const bool well = check == Check::accepted && !failing_;
+  const bool well = check != Check::refused && !failing_;
   unanswered_once_ = !accepted && check_unanswered && well && !unanswered_once_;
   if (unanswered_once_) {
     next_check = now;

@@ -166,7 +166,7 @@ std::optional<Pick> Pool::pick_untried(const Request& request) {
   std::optional<Pick> found;
   bool healthy_full = false;
   for (Tier tier = exposed_; !found && tier != Tier::never; tier = static_cast<Tier>(static_cast<int>(tier) + 1)) {
-    if (tier == Tier::last_resort && healthy_full) break;
+    if (tier == Tier::last_resort && (healthy_full || request.no_last_resort)) break;
     if (tier != exposed_) expose(tier);
     for (std::size_t slot = 0; slot < entries_.size(); ++slot) {
       if (was_tried(request, *entries_[slot].backend))

@@ -123,9 +123,10 @@ Task<> Session::connect(Io& io, Supervision& supervision) {
   for (int attempt = 0;; ++attempt) {
     TimePoint now = Clock::now();
     if (!context().retries.allow(attempt, now - std::min(first, now))) break;
-    const Request request{tried, now, client, explain ? &candidates : nullptr};
+    const bool ours = refused_ == Refusal::no_resources;  // no port: for another one there may be one
+    const Request request{tried, now, client, explain ? &candidates : nullptr, ours};
     std::optional<Lease> lease = context().table.acquire(pool, request);
-    if (!lease && context().queue.timeout > Duration::zero()) {
+    if (!lease && !ours && context().queue.timeout > Duration::zero()) {
       if (patience == TimePoint{}) patience = now + context().queue.timeout;
       Task<> queued = queue(io, supervision, request, patience, lease);
       co_await queued;
@@ -157,13 +158,14 @@ Task<> Session::connect(Io& io, Supervision& supervision) {
     if (link.end() != Link::End::open) break;  // not the back-end's fault
     refused_ = refusal_of(result);
     tried.push_back(lease->id());
-    if (refused_ == Refusal::no_resources) continue;  // nor is this, and for another one there may be a port
+    if (refused_ == Refusal::no_resources) continue;  // nor is this
     lease->connect_failed(Clock::now());
     context().log.warn("connect failed", {{"client", client_.peer.text()},
                                          {"backend", lease->address().text()},
                                          {"reason", told(*refused_).words}});
   }
-  if (link.end() != Link::End::open) refused_ = link.client().gone() ? Refusal::left_early : Refusal::cut;
+  if (link.end() != Link::End::open)  // so far only a client that left has a time-out
+    refused_ = link.end() == Link::End::timed_out ? Refusal::left_early : Refusal::cut;
   if (const auto rejection = told(*refused_).counted) context().counters.reject(*rejection, Clock::now());
 }
 

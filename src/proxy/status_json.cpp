@@ -108,6 +108,7 @@ json backend_json(const BackendStatus& backend) {
   return {
       {"address", backend.address.text()},
       {"pool", backend.pool},
+      {"pool_served", backend.pool_served},
       {"source", to_string(backend.source)},
       {"state", to_string(backend.state)},
       {"backup", backend.backup},

@@ -96,7 +96,9 @@ std::string why_not(const json& decision, const std::string& backend) {
   if (found != "passed_over") return {};
   const json chosen = at(decision, "/considered/0"), score = at(candidate, "/score"), won = at(chosen, "/score");
   std::string why = "it was the other's turn";
-  if (because.starts_with("source"))
+  if (because == "source_moved")
+    why = "it has as many as its share allows, or other clients are its own";
+  else if (because == "source")
     why = "other clients are its own";
   else if (because != "turn" && score.is_number() && won.is_number() && score > won)
     why = comparison(candidate, chosen);

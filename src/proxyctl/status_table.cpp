@@ -49,7 +49,7 @@ std::string headline(const json& status) {
 std::string unserved(const json& status) {
   std::set<std::string> pools;
   for (const json& row : list(status, "/backends"))
-    if (!is_served(status, at(row, "/pool"))) pools.insert(words(at(row, "/pool")));
+    if (!at(row, "/leaving").is_string() && !is_served(status, at(row, "/pool"))) pools.insert(words(at(row, "/pool")));
   std::string out;
   for (const std::string& pool : pools)
     out += "\nno --listen serves pool " + pool + " (proxyctl check says what to do)\n";

@@ -30,6 +30,17 @@ TEST_CASE("Backend: one check without an answer is asked again, the second one c
   CHECK(row.state(kStart + 23s) == State::down);
 }
 
+TEST_CASE("Backend: a silent agent's service has a second check, too", "[backend]") {
+  Row row;
+  row.check_alive();
+  REQUIRE(row.check_alive());  // silent
+  row.check_unanswered = true;
+  row.take_check(false, kStart, kTimers);
+  CHECK(row.state(kStart) == State::stale);
+  row.take_check(false, kStart + 1s, kTimers);
+  CHECK(row.state(kStart + 1s) == State::down);
+}
+
 TEST_CASE("Backend: after a connection that failed one check without an answer is enough", "[backend]") {
   StaticRow row;
   row.take_check(true, kStart, kTimers);

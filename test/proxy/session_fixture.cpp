@@ -240,9 +240,10 @@ ProxyUnderTest::ProxyUnderTest(EngineKind engine, const std::vector<Address>& ba
   engine_ = start_engine(engine, {listener_}, std::move(handler), engine_options, log_.log());
 }
 
-void ProxyUnderTest::add_backend(const Address& address) {
+void ProxyUnderTest::add_backend(const Address& address, bool backup) {
   const proxy::BackendTable::Access rows(table_);
   proxy::Backend* added = rows.add({address, monitoring::pool_id(monitoring::kDefaultPool)}, proxy::Source::configured);
+  added->backup = backup;
   added->take_check(true, Clock::now(), {});
   rows.refresh(*added, Clock::now());
 }

@@ -166,7 +166,8 @@ class ProxyUnderTest {
   [[nodiscard]] proxy::ProxyStatus status() const;
   [[nodiscard]] Engine& engine() { return *engine_; }
   [[nodiscard]] proxy::BackendTable& table() { return table_; }
-  void add_backend(const Address& address);
+  void add_backend(const Address& address, bool backup = false);
+  void add_backup(const Address& address) { add_backend(address, true); }
   void set_state(const Address& backend, proxy::AdminState state, std::optional<Duration> close_over = {});
   /// Ends the engine, and with it every thread of the proxy.
   void end() { engine_.reset(); }

@@ -240,6 +240,8 @@ TEST_CASE("Retries: so many, and more while they take no time", "[session]") {
   CHECK_FALSE(strict.allow(3, 0s));
   CHECK(patient.allow(3, 4999ms));
   CHECK_FALSE(patient.allow(3, 5s));
+  CHECK(patient.allow(proxy::Retries::kAtMost, 0s));
+  CHECK_FALSE(patient.allow(proxy::Retries::kAtMost + 1, 0s));
 }
 
 TEST_CASE("session: a client that resets while we connect for it is let go, and nobody is blamed", "[session]") {
@@ -348,10 +350,11 @@ TEST_CASE("session: without a port of ours for it the client is closed, and the 
     if (proxy.rejected("no_resources") != 1) return "rejected{no_resources} does not count";
     if (proxy.state_of(server.address()) != "up") return "the back-end is blamed";
     if (proxy.table().status(Clock::now())[0].connections_failed != 0) return "a failure is counted";
-    proxy.add_backend(other.address());  // to which the port is free
+    proxy.add_backup(other.address());  // to which the port is free, and who is not chosen first
     const Peer third = Peer::connect(proxy.address(), {}, Address::ipv4(0x7f000003, 40000));
     const Peer taken = other.accept();
     if (!third.send("x") || taken.read(1) != "x") return "nobody else is tried";
+    if (proxy.state_of(server.address()) != "up") return "the back-end is blamed after all";
     const bool lives = first.client.send("hello") && first.server.read(5) == "hello";
     return lives ? "" : "the first session died";
   });
@@ -366,6 +369,7 @@ TEST_CASE("session: a connect that is cut ends at once and is not the back-end's
   ProxyUnderTest proxy(engine, {hole.address()}, options);
   const Peer client = proxy.client();
   REQUIRE(eventually([&] { return proxy.table().status(Clock::now())[0].connections_active == 1; }));
+  if (GENERATE(false, true)) client.shutdown_write();  // then its socket is gone as soon as we end our side
   const TimePoint cut_at = Clock::now();
   proxy.engine().stop();
   proxy.engine().cut();

@@ -65,6 +65,8 @@ TEST_CASE("a decision says why it was not the one that was asked for") {
         "10.1.1.2:80 was passed over: its score 5.295, the other's 0.695; most of it tcp (+2.970)");
   CHECK(why("turn", "passed_over", .69) == "10.1.1.2:80 was passed over: it was the other's turn");
   CHECK(why("source", "passed_over", 0) == "10.1.1.2:80 was passed over: other clients are its own");
+  CHECK(why("source_moved", "passed_over", 0) ==
+        "10.1.1.2:80 was passed over: it has as many as its share allows, or other clients are its own");
   CHECK(why("lowest", "full", .1) == "10.1.1.2:80 was left out: it has as many connections as it may");
   CHECK(why("lowest", "drain", .1) == "10.1.1.2:80 was left out: it is to get no new connections");
 }

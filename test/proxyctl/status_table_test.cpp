@@ -38,6 +38,8 @@ TEST_CASE("a pool that no listener serves is told of under the table") {
   const std::string text = status_table(status);
   CHECK(text.find("\nno --listen serves pool web (proxyctl check says what to do)\n") != std::string::npos);
   CHECK(text.find("serves pool default") == std::string::npos);
+  for (json& row : status["backends"]) row["leaving"] = "configuration";
+  CHECK(status_table(status).find("--listen") == std::string::npos);
 }
 
 TEST_CASE("without back-ends status says so") {
