@@ -64,8 +64,7 @@ class Chaos:
         self.open.callback(self.network.close)
         lies = pathlib.Path(self.open.enter_context(tempfile.TemporaryDirectory(prefix="farol-chaos-")))
         lies.chmod(0o755)  # the proxy becomes another user
-        self.proxy = ProxyMachine(self.network, lies / "proxy.toml", "--engine", self.engine, "--policy", self.policy, "--retries",
-                                  len(MACHINES) - 1)
+        self.proxy = ProxyMachine(self.network, lies / "proxy.toml", "--engine", self.engine, "--policy", self.policy)
         self.open.callback(self.proxy.kill)
         for name in MACHINES:
             machine = self.machines[name] = BackEnd(self.network, name, lies)
