@@ -28,6 +28,7 @@ class Backend {
   const Source source;
   std::string pool_name;  ///< changed only when the pool is given its name
   Pool* pool = nullptr;  ///< set by Pool::add()
+
   // As configured, set before it is first refreshed.
   double weight = 1;
   bool backup = false, require_agent = false;
@@ -140,11 +141,10 @@ class Backend {
   const WeightedConfig& config_;
   Estimates estimates_;
   int connect_failures_ = 0;  ///< without a first byte in between, at most 5
-  TimePoint ejected_until_{};
+  TimePoint ejected_until_{}, entered_at_{};
   bool failing_ = false;  ///< a connect failed, ours or a check, and no check has succeeded since
   bool entered_ = false, ramps_ = false;  ///< may get connections; and starts slowly
   bool unanswered_once_ = false;          ///< the last check, of one that was well
-  TimePoint entered_at_{};
 };
 
 }  // namespace farol::proxy

@@ -16,7 +16,7 @@ constexpr std::array<const char*, kRejections> kRejectionNames = {
 void Counters::ended(std::string_view cause) {
   const auto known = std::find(kCauses.begin(), kCauses.end(), cause);
   assert(known != kCauses.end());
-  if (known != kCauses.end()) add(ended_[static_cast<std::size_t>(known - kCauses.begin())]);
+  add(ended_[static_cast<std::size_t>(known - kCauses.begin())]);
 }
 
 void Counters::fill(ProxyStatus& status, const Refused& by_limit, TimePoint now) const {
